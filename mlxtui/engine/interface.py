@@ -1,0 +1,182 @@
+"""The seam between the server and whatever produces text: a Job goes in, Outputs come out.
+
+Two engines stand behind it: `process` (an MLX worker in a child process) and `replay` (recorded sessions, no MLX).
+Nothing here knows HTTP, OpenAI's wire or MLX. All values cross a process boundary: frozen and picklable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from mlxtui.types import Channel, Message, Sampling, Tool
+
+EngineState = Literal["loading", "ready", "restarting", "failed", "closed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How the model marks up its output.
+
+    `think` and `tool` are (start, end) marker pairs, None where the model has none. An empty end marker means "to the
+    end of the text". `tool_syntax` names mlx-lm's parser of what stands between the tool markers (e.g. `json_tools`).
+    """
+
+    think: tuple[str, str] | None = None
+    tool: tuple[str, str] | None = None
+    tool_syntax: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """The loaded model, as the worker tells it once on load. Sizes in bytes, `created` in Unix seconds."""
+
+    id: str
+    context_length: int
+    dialect: Dialect
+    created: int
+    parameters: int = 0
+    weights_bytes: int = 0
+    kv_bytes_per_token: int = 0
+    sampling: Sampling = Sampling()
+    device: str = "cpu"
+
+
+@dataclass(frozen=True, slots=True)
+class ChatPrompt:
+    """A conversation for the model's own chat template."""
+
+    messages: tuple[Message, ...]
+    tools: tuple[Tool, ...] = ()
+    template: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One generation. `sampling` is complete (nothing None but `seed`: None draws a random one).
+
+    `max_tokens` None means: up to the end of the context.
+    """
+
+    id: str
+    prompt: ChatPrompt
+    sampling: Sampling
+    max_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """The prompt was rendered and tokenised and fits. `opens_in` is the channel the prompt leaves the model in."""
+
+    id: str
+    prompt_tokens: int
+    opens_in: Channel = "content"
+
+
+@dataclass(frozen=True, slots=True)
+class Prefill:
+    """`done` of `total` prompt tokens are in the KV cache; `cached` of them were taken from an earlier request.
+
+    The first one of a job (done == cached) tells that it left the queue.
+    """
+
+    id: str
+    done: int
+    total: int
+    cached: int
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Generated text with the ids of its tokens; `finish` is set on the last piece of a job.
+
+    `text` may be empty while bytes of a character or a held-back token are still missing.
+    End-of-sequence tokens count in `tokens` but never show in `text`.
+    """
+
+    id: str
+    text: str
+    tokens: tuple[int, ...]
+    finish: Literal["stop", "length"] | None = None
+
+
+FailureCode = Literal["context_length_exceeded", "invalid_prompt", "insufficient_memory", "engine_error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A job ended without an answer. `context_length_exceeded` and `invalid_prompt` are the client's doing."""
+
+    id: str
+    code: FailureCode
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """The worker after a step: job counts, and bytes as MLX accounts them."""
+
+    running: int = 0
+    prefilling: int = 0
+    queued: int = 0
+    active_bytes: int = 0
+    peak_bytes: int = 0
+    cache_bytes: int = 0
+    cache_entries: int = 0
+
+
+Output = Rendered | Prefill | Piece
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatus:
+    """`detail` is a human sentence: what is being loaded, why it failed, when it is tried again."""
+
+    state: EngineState
+    detail: str = ""
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedCall:
+    """A tool call as mlx-lm's parser read it; `arguments` is a JSON object."""
+
+    name: str
+    arguments: Mapping[str, Any]
+
+
+class Engine(Protocol):
+    """Turns Jobs into Outputs. All methods are called on the server's event loop."""
+
+    @property
+    def status(self) -> EngineStatus: ...
+
+    @property
+    def model(self) -> ModelInfo | None:
+        """The loaded model; None until the first load is complete."""
+        ...
+
+    async def start(self) -> None:
+        """Begin loading and return at once; progress shows in `status` and on the event bus."""
+        ...
+
+    def run(self, job: Job) -> AsyncGenerator[Output, None]:
+        """The job's outputs: one Rendered, Prefills, Pieces; the last Piece has `finish` set.
+
+        Closing the generator early cancels the job: its slot is free within one step. Several pieces that are ready
+        together come merged into one, so every iteration really suspends.
+
+        Raises:
+            mlxtui.errors.ApiError: the prompt does not fit or cannot be rendered (400), the engine is not ready (503),
+                it died or failed on this job (500).
+        """
+        ...
+
+    async def parse_calls(self, text: str, tools: tuple[Tool, ...]) -> tuple[ParsedCall, ...]:
+        """What stands between the tool markers, read by the model's own parser; empty when it can't be read."""
+        ...
+
+    async def close(self) -> None:
+        """Stop gently: close the worker's pipe, SIGTERM, SIGKILL last. Jobs in flight end with an error."""
+        ...

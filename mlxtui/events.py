@@ -1,0 +1,198 @@
+"""What happened, as frozen values: published by the server and the engine, folded into `state.State`, sent as SSE.
+
+Never per token (one EngineStep per engine step) and never with prompt or answer text. `t` is Unix time in seconds.
+"""
+
+from __future__ import annotations
+
+import re
+import types
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+Outcome = Literal["stop", "length", "tool_calls", "cancelled", "error"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStarted:
+    t: float
+    version: str
+    url: str
+    pid: int
+    max_running: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStopping:
+    """No new requests are taken; those in flight have `grace` seconds."""
+
+    t: float
+    grace: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLoading:
+    t: float
+    model: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReady:
+    """Sizes in bytes; `load_seconds` from spawning the worker to its being ready."""
+
+    t: float
+    model: str
+    context_length: int
+    parameters: int
+    weights_bytes: int
+    device: str
+    load_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class EngineDown:
+    """The worker died or could not load. `retry_in` seconds until the next try; None: no further try."""
+
+    t: float
+    detail: str
+    retry_in: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestReceived:
+    """A request on a generating endpoint, `endpoint` as in "chat". `client` is a short name from its User-Agent."""
+
+    t: float
+    id: str
+    endpoint: str
+    client: str
+    model: str
+    stream: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RequestQueued:
+    """Validated and rendered; it waits for its prefill."""
+
+    t: float
+    id: str
+    prompt_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class PrefillProgress:
+    """Part of an EngineStep: `done` of `total` prompt tokens, `cached` of them reused."""
+
+    id: str
+    done: int
+    total: int
+    cached: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """Part of an EngineStep: request `id` got `tokens` new tokens."""
+
+    id: str
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStep:
+    """One step of the batch loop. Bytes as MLX accounts them; `rss` of the worker is added by the server, 0 unknown."""
+
+    t: float
+    prefills: tuple[PrefillProgress, ...]
+    decoded: tuple[Decoded, ...]
+    active_bytes: int
+    peak_bytes: int
+    cache_bytes: int
+    cache_entries: int
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFinished:
+    """The one last event of every request. `status` is the HTTP status (499: the client left, or it was cancelled).
+
+    `ttft` and `total` in seconds since RequestReceived; `ttft` None when no token came.
+    """
+
+    t: float
+    id: str
+    status: int
+    outcome: Outcome
+    error: str | None
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    reasoning_tokens: int
+    ttft: float | None
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """A log line worth showing; `request` is the id of the request it is about, if any."""
+
+    t: float
+    level: LogLevel
+    message: str
+    request: str | None = None
+
+
+Event = (
+    ServerStarted
+    | ServerStopping
+    | ModelLoading
+    | ModelReady
+    | EngineDown
+    | RequestReceived
+    | RequestQueued
+    | EngineStep
+    | RequestFinished
+    | Logged
+)
+
+
+def _wire_name(kind: type) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
+
+
+_KINDS: dict[str, type] = {_wire_name(kind): kind for kind in get_args(Event)}
+
+
+def to_json(event: Event) -> dict[str, Any]:
+    """The event as a JSON object, its kind under "type" (e.g. "request_finished")."""
+    return {"type": _wire_name(type(event))} | asdict(event)
+
+
+def from_json(data: Mapping[str, Any]) -> Event:
+    """The event that `to_json` wrote.
+
+    Raises:
+        ValueError: an unknown type, or fields missing (a newer or foreign server).
+    """
+    kind = _KINDS.get(data.get("type", ""))
+    if kind is None:
+        raise ValueError(f"unknown event type {data.get('type')!r}")
+    event: Event = _build(kind, data)
+    return event
+
+
+def _build(kind: type, data: Mapping[str, Any]) -> Any:
+    hints = get_type_hints(kind)
+    try:
+        return kind(**{f.name: _value(hints[f.name], data[f.name]) for f in fields(kind)})
+    except KeyError as missing:
+        raise ValueError(f"{_wire_name(kind)} lacks {missing}") from missing
+
+
+def _value(hint: Any, value: Any) -> Any:
+    if get_origin(hint) is tuple:
+        return tuple(_build(get_args(hint)[0], item) for item in value)
+    if get_origin(hint) in (Union, types.UnionType) or isinstance(value, str | bool):
+        return value
+    return hint(value) if hint in (int, float) else value

@@ -1,0 +1,159 @@
+"""One frozen Settings for a whole run: flags > environment (MLXTUI_*) > mlxtui.toml > defaults.
+
+Flags come in as a mapping; out goes a checked Settings or a SettingsError that names where the bad value stands.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from pydantic import TypeAdapter, ValidationError
+
+from mlxtui.errors import SettingsError
+from mlxtui.types import Sampling
+
+EMBEDDED_MODEL = "mlxtui-tiny"
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every setting is a flag (`--max-running`), a variable (`MLXTUI_MAX_RUNNING`) and a key (`max_running`)."""
+
+    model: str = EMBEDDED_MODEL
+    """A local directory, a Hugging Face id that is already on disk, or the embedded model."""
+    host: str = "127.0.0.1"
+    port: int = 8080
+    api_key: str | None = None
+    allowed_hosts: tuple[str, ...] = ()
+    """Host names besides the loopback ones that a request may carry in its Host header."""
+    allowed_origins: tuple[str, ...] = ()
+    """Web origins (https://example.org) that browsers may call from; none by default."""
+    context_length: int | None = None
+    """Lower than the model's own to save memory; None: the model's own."""
+    max_running: int = 32
+    max_queued: int = 128
+    cache_bytes: int = 2 << 30
+    """Budget of the prompt cache."""
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    heartbeat: float = 5.0
+    """Seconds of silence on a stream after which a keep-alive comment is sent."""
+    grace: float = 10.0
+    """Seconds that running requests get to finish after SIGTERM or Ctrl-C."""
+    max_body_bytes: int = 16 << 20
+    log_level: str = "info"
+    log_file: Path | None = None
+    record: Path | None = None
+    """Write every exchange to this recording."""
+    replay: Path | None = None
+    """Answer from this recording; no model is loaded."""
+    home: Path = Path(platformdirs.user_state_dir("mlxtui", appauthor=False))
+
+    def __post_init__(self) -> None:
+        if self.host not in LOOPBACK and not self.api_key:
+            raise SettingsError(
+                f"host {self.host!r} is reachable from other machines: set an API key (--api-key or MLXTUI_API_KEY)"
+            )
+        if self.log_level not in ("debug", "info", "warning", "error"):
+            raise SettingsError(f"log_level must be debug, info, warning or error, not {self.log_level!r}")
+        for name, low, high in _RANGES:
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                raise SettingsError(f"{name} must be between {low} and {high}, not {value}")
+
+    @property
+    def sampling(self) -> Sampling:
+        """The operator's defaults, over the model's and under the request's."""
+        return Sampling(temperature=self.temperature, top_p=self.top_p, top_k=self.top_k, min_p=self.min_p)
+
+
+_RANGES = (
+    ("port", 0, 65535),
+    ("context_length", 16, 1 << 24),
+    ("max_running", 1, 256),
+    ("max_queued", 0, 100_000),
+    ("temperature", 0, 2),
+    ("top_p", 0, 1),
+    ("top_k", 0, 1 << 20),
+    ("min_p", 0, 1),
+    ("heartbeat", 0.05, 60),
+    ("grace", 0, 600),
+    ("max_body_bytes", 1024, 1 << 30),
+)
+
+
+def load_settings(
+    flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ, directory: Path | None = None
+) -> Settings:
+    """Settings from all four sources; a flag that is None was not given.
+
+    `directory` is where mlxtui.toml is looked for (default: the current one).
+
+    Raises:
+        SettingsError: an unknown key, or a value that does not fit its setting.
+    """
+    file = (directory or Path.cwd()) / "mlxtui.toml"
+    sources = [
+        (str(file), _from_file(file)),
+        ("the environment", _from_environ(environ)),
+        ("the command line", {k: v for k, v in flags.items() if v is not None}),
+    ]
+    merged: dict[str, Any] = {}
+    for source, values in sources:
+        merged |= _checked(source, values)
+    return Settings(**merged)
+
+
+def _from_file(file: Path) -> dict[str, Any]:
+    if not file.exists():
+        return {}
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise SettingsError(f"{file} can't be read: {error}") from error
+
+
+def _from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
+    names = {f.name: f"MLXTUI_{f.name.upper()}" for f in fields(Settings)}
+    found: dict[str, Any] = {name: environ[var] for name, var in names.items() if environ.get(var)}
+    for listed in ("allowed_hosts", "allowed_origins"):
+        if listed in found:
+            found[listed] = [part.strip() for part in found[listed].split(",") if part.strip()]
+    return found
+
+
+def _checked(source: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    kinds: dict[str, Any] = {f.name: f.type for f in fields(Settings)}
+    checked = {}
+    for name, value in values.items():
+        if name not in kinds:
+            known = ", ".join(sorted(kinds))
+            raise SettingsError(f"{source} sets {name!r}, which is no setting; there are: {known}")
+        try:
+            checked[name] = TypeAdapter(_TYPES[kinds[name]]).validate_python(value)
+        except ValidationError as error:
+            why = error.errors()[0]["msg"]
+            raise SettingsError(f"{name} = {value!r} in {source} is wrong: {why}") from error
+    return checked
+
+
+_TYPES: dict[str, Any] = {
+    "str": str,
+    "str | None": str | None,
+    "int": int,
+    "int | None": int | None,
+    "float": float,
+    "float | None": float | None,
+    "Path": Path,
+    "Path | None": Path | None,
+    "tuple[str, ...]": tuple[str, ...],
+}
