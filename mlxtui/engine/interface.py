@@ -161,11 +161,11 @@ class Engine(Protocol):
         """Begin loading and return at once; progress shows in `status` and on the event bus."""
         ...
 
-    def run(self, job: Job) -> AsyncGenerator[Output, None]:
+    def run(self, job: Job) -> AsyncGenerator[tuple[Output, ...], None]:
         """The job's outputs: one Rendered, Prefills, Pieces; the last Piece has `finish` set.
 
-        Closing the generator early cancels the job: its slot is free within one step. Several pieces that are ready
-        together come merged into one, so every iteration really suspends.
+        Each iteration gives all that is ready by now, in order, so every iteration really suspends. Closing the
+        generator early cancels the job: its slot is free within one step.
 
         Raises:
             mlxtui.errors.ApiError: the prompt does not fit or cannot be rendered (400), the engine is not ready (503),
