@@ -9,6 +9,7 @@ import re
 import types
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 Outcome = Literal["stop", "length", "tool_calls", "cancelled", "error"]
@@ -17,11 +18,14 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 
 @dataclass(frozen=True, slots=True)
 class ServerStarted:
+    """`memory_bytes` of the machine, 0 unknown."""
+
     t: float
     version: str
     url: str
     pid: int
     max_running: int
+    memory_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,11 +187,16 @@ def from_json(data: Mapping[str, Any]) -> Event:
 
 
 def _build(kind: type, data: Mapping[str, Any]) -> Any:
-    hints = get_type_hints(kind)
+    hints = _hints(kind)
     try:
         return kind(**{f.name: _value(hints[f.name], data[f.name]) for f in fields(kind)})
     except KeyError as missing:
         raise ValueError(f"{_wire_name(kind)} lacks {missing}") from missing
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
 
 
 def _value(hint: Any, value: Any) -> Any:

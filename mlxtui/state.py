@@ -1,0 +1,310 @@
+"""What is true now: events are folded in one by one, the same way in the server and in the dashboard.
+
+Events come in, rows and figures go out. Deterministic: only the events' own times count; whatever needs the present
+takes `now`. It does not know where events come from, how they travel, or how anything is drawn.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from itertools import chain, islice
+from typing import Any, Literal
+
+from mlxtui.events import (
+    EngineDown,
+    EngineStep,
+    Event,
+    Logged,
+    LogLevel,
+    ModelLoading,
+    ModelReady,
+    RequestFinished,
+    RequestQueued,
+    RequestReceived,
+    ServerStarted,
+    ServerStopping,
+)
+from mlxtui.row import BUCKET, Row, RowState
+
+ModelStatus = Literal["none", "loading", "ready", "down"]
+
+FINISHED_KEPT = 500
+LOG_KEPT = 500
+SECONDS_KEPT = 60
+RECENT = 100  # finished requests that percentiles and the hit rate look at
+
+
+@dataclass(slots=True)
+class Server:
+    """`started` is Unix time, 0 before the first event; `memory_bytes` is the machine's, 0 unknown."""
+
+    version: str = ""
+    url: str = ""
+    pid: int = 0
+    started: float = 0.0
+    max_running: int = 0
+    memory_bytes: int = 0
+    stopping: bool = False
+
+
+@dataclass(slots=True)
+class Model:
+    """`retry_at`: Unix time of the next try after a failure, None: there will be none. Sizes in bytes."""
+
+    name: str = ""
+    status: ModelStatus = "none"
+    detail: str = ""
+    since: float = 0.0
+    retry_at: float | None = None
+    context_length: int = 0
+    parameters: int = 0
+    weights_bytes: int = 0
+    device: str = ""
+    load_seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class Memory:
+    active_bytes: int = 0
+    peak_bytes: int = 0
+    cache_bytes: int = 0
+    cache_entries: int = 0
+
+
+@dataclass(slots=True)
+class Totals:
+    """Since the server started."""
+
+    requests: int = 0
+    failed: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(slots=True)
+class Second:
+    """Tokens of one second of Unix time `at`."""
+
+    at: int
+    decode: int = 0
+    prefill: int = 0
+
+
+@dataclass(slots=True)
+class LogLine:
+    t: float
+    level: LogLevel
+    message: str
+    request: str | None = None
+
+
+def _rows() -> deque[Row]:
+    return deque(maxlen=FINISHED_KEPT)
+
+
+def _lines() -> deque[LogLine]:
+    return deque(maxlen=LOG_KEPT)
+
+
+def _seconds() -> deque[Second]:
+    return deque(maxlen=SECONDS_KEPT + 2)
+
+
+@dataclass(slots=True)
+class State:
+    """`requests` holds live rows in order of arrival; `finished`, `log` and `seconds` are bounded, newest last."""
+
+    server: Server = field(default_factory=Server)
+    model: Model = field(default_factory=Model)
+    memory: Memory = field(default_factory=Memory)
+    totals: Totals = field(default_factory=Totals)
+    requests: dict[str, Row] = field(default_factory=dict)
+    finished: deque[Row] = field(default_factory=_rows)
+    seconds: deque[Second] = field(default_factory=_seconds)
+    log: deque[LogLine] = field(default_factory=_lines)
+
+    def row(self, request: str) -> Row | None:
+        """The row of this request, live or finished (the newest, should an id come twice)."""
+        live = self.requests.get(request)
+        return live or next((row for row in reversed(self.finished) if row.id == request), None)
+
+    def count(self, *states: RowState) -> int:
+        return sum(row.state in states for row in self.requests.values())
+
+    def queue(self) -> dict[str, int]:
+        """Position of each waiting request, from 1."""
+        waiting = (row.id for row in self.requests.values() if row.state == "queued")
+        return {request: position for position, request in enumerate(waiting, 1)}
+
+    def rates(self, now: float) -> tuple[float, float]:
+        """Decode and prefill tokens per second over the last two whole seconds."""
+        last = int(now)
+        recent = [s for s in islice(reversed(self.seconds), 4) if last - 2 <= s.at < last]
+        return sum(s.decode for s in recent) / 2, sum(s.prefill for s in recent) / 2
+
+    def history(self, now: float) -> list[tuple[int, int]]:
+        """(decode, prefill) tokens of each of the last 60 whole seconds, oldest first."""
+        last = int(now)
+        known = {s.at: (s.decode, s.prefill) for s in self.seconds}
+        return [known.get(at, (0, 0)) for at in range(last - SECONDS_KEPT, last)]
+
+    def ttft(self, *quantiles: float) -> list[float | None]:
+        """Quantiles (0..1, nearest rank) of the time to first token, over recent and live requests."""
+        times = sorted(row.ttft for row in self._recent() if row.ttft is not None)
+        return [times[min(len(times) - 1, int(q * len(times)))] if times else None for q in quantiles]
+
+    def hit_rate(self) -> float | None:
+        """Share of recent prompt tokens that came from the cache."""
+        rows = [row for row in self._recent() if row.prefill_started is not None]
+        prompt = sum(row.prompt_tokens or 0 for row in rows)
+        return sum(row.cached_tokens for row in rows) / prompt if prompt else None
+
+    def _recent(self) -> Iterator[Row]:
+        return chain(self.requests.values(), islice(reversed(self.finished), RECENT))
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, as JSON objects and arrays."""
+        return {
+            "server": _flat(self.server),
+            "model": _flat(self.model),
+            "memory": _flat(self.memory),
+            "totals": _flat(self.totals),
+            "requests": [_flat(row) for row in self.requests.values()],
+            "finished": [_flat(row) for row in self.finished],
+            "seconds": [_flat(second) for second in self.seconds],
+            "log": [_flat(line) for line in self.log],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> State:
+        """The state that `to_json` wrote.
+
+        Raises:
+            ValueError: it was written by another version.
+        """
+        try:
+            state = cls(
+                Server(**data["server"]), Model(**data["model"]), Memory(**data["memory"]), Totals(**data["totals"])
+            )
+            state.requests = {row["id"]: Row(**row) for row in data["requests"]}
+            state.finished.extend(Row(**row) for row in data["finished"])
+            state.seconds.extend(Second(**second) for second in data["seconds"])
+            state.log.extend(LogLine(**line) for line in data["log"])
+        except (TypeError, KeyError) as error:
+            raise ValueError(f"not a state of this version of mlxtui: {error}") from error
+        return state
+
+
+def _flat(value: Any) -> dict[str, Any]:
+    flat = {f.name: getattr(value, f.name) for f in fields(value)}
+    if isinstance(value, Row):
+        flat["recent"] = [list(bucket) for bucket in value.recent]
+    return flat
+
+
+def fold(state: State, event: Event) -> None:
+    """Make `event` true in `state`. Events about requests it never heard of change nothing."""
+    match event:
+        case EngineStep():
+            _step(state, event)
+        case RequestReceived(t=t, id=request, endpoint=endpoint, client=client, model=model, stream=stream):
+            state.requests[request] = Row(request, endpoint, client, model, stream, received=t)
+        case RequestQueued():
+            _queued(state, event)
+        case RequestFinished():
+            _finished(state, event)
+        case Logged(t=t, level=level, message=message, request=about):
+            _log(state, t, level, message, about)
+        case _:
+            _lifecycle(state, event)
+
+
+def _lifecycle(state: State, event: ServerStarted | ServerStopping | ModelLoading | ModelReady | EngineDown) -> None:
+    match event:
+        case ServerStarted(t=t):
+            state.server = Server(event.version, event.url, event.pid, t, event.max_running, event.memory_bytes)
+            _log(state, t, "info", f"mlxtui {event.version} serves {event.url}")
+        case ServerStopping(t=t, grace=grace):
+            state.server.stopping = True
+            _log(state, t, "warning", f"stopping: running requests have {grace:g} s")
+        case ModelLoading(t=t, model=name, detail=detail):
+            state.model = Model(name, "loading", detail, since=t)
+            _log(state, t, "info", f"loading {name}: {detail}" if detail else f"loading {name}")
+        case ModelReady():
+            _ready(state, event)
+        case EngineDown(t=t, detail=detail, retry_in=retry_in):
+            model = state.model
+            model.status, model.detail, model.since = "down", detail, t
+            model.retry_at = None if retry_in is None else t + retry_in
+            again = "no further try" if retry_in is None else f"next try in {retry_in:g} s"
+            _log(state, t, "error", f"engine down: {detail} ({again})")
+
+
+def _ready(state: State, event: ModelReady) -> None:
+    state.model = Model(
+        name=event.model,
+        status="ready",
+        since=event.t,
+        context_length=event.context_length,
+        parameters=event.parameters,
+        weights_bytes=event.weights_bytes,
+        device=event.device,
+        load_seconds=event.load_seconds,
+    )
+    _log(state, event.t, "info", f"{event.model} is ready after {event.load_seconds:.1f} s on {event.device}")
+
+
+def _log(state: State, t: float, level: LogLevel, message: str, request: str | None = None) -> None:
+    state.log.append(LogLine(t, level, message, request))
+
+
+def _queued(state: State, event: RequestQueued) -> None:
+    row = state.requests.get(event.id)
+    if row is not None:
+        row.queued, row.prompt_tokens = event.t, event.prompt_tokens
+
+
+def _step(state: State, step: EngineStep) -> None:
+    memory = state.memory
+    memory.active_bytes, memory.peak_bytes = step.active_bytes, step.peak_bytes
+    memory.cache_bytes, memory.cache_entries = step.cache_bytes, step.cache_entries
+    second = _second(state, int(step.t))
+    for progress in step.prefills:
+        row = state.requests.get(progress.id)
+        if row is not None:
+            second.prefill += row.prefilled(progress, step.t)
+    bucket = int(step.t / BUCKET)
+    for decoded in step.decoded:
+        row = state.requests.get(decoded.id)
+        if row is not None:
+            row.decoded(decoded.tokens, step.t, bucket)
+            second.decode += decoded.tokens
+
+
+def _second(state: State, at: int) -> Second:
+    """The bucket of second `at`; time going backwards (a clock was set) counts in the newest one."""
+    if not state.seconds or state.seconds[-1].at < at:
+        state.seconds.append(Second(at))
+    return state.seconds[-1]
+
+
+def _finished(state: State, event: RequestFinished) -> None:
+    row = state.requests.pop(event.id, None)
+    if row is None:
+        return
+    row.end(event)
+    state.finished.append(row)
+    _count(state.totals, event)
+    if event.outcome == "error":
+        _log(state, event.t, "error", f"{event.status} {event.error or 'failed'}", event.id)
+
+
+def _count(totals: Totals, event: RequestFinished) -> None:
+    totals.requests += 1
+    totals.failed += event.outcome == "error"
+    totals.prompt_tokens += event.prompt_tokens
+    totals.cached_tokens += event.cached_tokens
+    totals.completion_tokens += event.completion_tokens
