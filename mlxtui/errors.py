@@ -16,6 +16,7 @@ MlxtuiError
     ├── TooLarge              413
     ├── UnsupportedMedia      415
     ├── RateLimited           429  the queue is full
+    ├── Cancelled             499  stopped by the operator
     ├── EngineFailed          500  this request broke, or the worker died with it
     └── Unavailable           503  loading, restarting, shutting down, out of memory
 
@@ -129,6 +130,10 @@ class UnsupportedMedia(ApiError):
 
 class RateLimited(ApiError):
     status, type, default_code = 429, "rate_limit_error", "rate_limit_exceeded"
+
+
+class Cancelled(ApiError):
+    status, type, default_code = 499, "cancelled", "request_cancelled"
 
 
 class EngineFailed(ApiError):

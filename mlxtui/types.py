@@ -74,6 +74,7 @@ class Request:
     model: str
     messages: tuple[Message, ...]
     tools: tuple[Tool, ...] = ()
+    parallel_tool_calls: bool = True
     sampling: Sampling = Sampling()
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()

@@ -1,0 +1,152 @@
+"""The model's text in pieces goes in; content, reasoning and raw tool calls come out, in order.
+
+Incremental and pure: any chunking of the same text gives the same parts once neighbours are joined. It finds where
+tool calls stand but does not read them: that takes the model's own parser (`Engine.parse_calls`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from mlxtui.engine.interface import Dialect
+from mlxtui.output.markers import cut
+from mlxtui.output.stops import StopFilter
+from mlxtui.types import Channel, Reasoning, Text
+
+
+@dataclass(frozen=True, slots=True)
+class RawCall:
+    """What stood between the tool markers, and the whole with its markers in case it is no call after all."""
+
+    body: str
+    whole: str
+
+
+Part = Text | Reasoning | RawCall
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+
+
+class OutputParser:
+    """One answer's parser.
+
+    Tool markers count only when the request brought tools. Stop strings act on content only, never on reasoning or
+    calls; once one is met `stopped` is true and nothing more comes out. White space at the seams between reasoning,
+    content and calls belongs to the markup and is dropped.
+    """
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        *,
+        opens_in: Channel = "content",
+        tools: bool = False,
+        stop: tuple[str, ...] = (),
+    ) -> None:
+        self._think_open, self._think_close = dialect.think or ("", "")
+        self._tool_open, self._tool_close = (dialect.tool if tools else None) or ("", "")
+        self._json_calls = dialect.tool_syntax == "json_tools"
+        self._mode: Literal["content", "reasoning", "call"] = opens_in
+        self._at_seam = opens_in == "reasoning"
+        self._buffer = ""  # not yet searched for markers
+        self._space = ""  # white space that is dropped if a marker follows
+        self._stops = StopFilter(stop)
+
+    @property
+    def stopped(self) -> bool:
+        return self._stops.stopped
+
+    @property
+    def channel(self) -> Channel:
+        """Where the next token belongs; a tool call counts as content."""
+        return "reasoning" if self._mode == "reasoning" else "content"
+
+    def feed(self, text: str) -> list[Part]:
+        self._buffer += text
+        return self._read(final=False)
+
+    def finish(self) -> list[Part]:
+        """What was held back. An unfinished thought stays reasoning, an unfinished call becomes text."""
+        if self.stopped:
+            return []
+        parts = self._read(final=True)
+        if self._mode == "call":
+            parts += self._unfinished_call()
+        if self._mode == "content":
+            parts += self._content(self._stops.flush())
+            parts += _some(Text("" if self._at_seam else self._space))
+        self._buffer = self._space = ""
+        return parts
+
+    def _read(self, *, final: bool) -> list[Part]:
+        parts: list[Part] = []
+        while not self.stopped:
+            if self._mode == "call":
+                call = self._take_call()
+                if call is None:
+                    break
+                parts.append(call)
+                continue
+            before, marker, self._buffer = cut(self._buffer, self._markers(), final=final)
+            parts += self._reasoning(before) if self._mode == "reasoning" else self._stoppable(before)
+            if marker is None:
+                break
+            parts += self._turn(marker)
+        return parts
+
+    def _markers(self) -> list[str]:
+        wanted = [self._think_close] if self._mode == "reasoning" else [self._think_open, self._tool_open]
+        return [marker for marker in wanted if marker]
+
+    def _turn(self, marker: str) -> list[Part]:
+        """Pass a marker: what was held back for a longer stop string is ordinary text, white space before it is not."""
+        parts = self._content(self._stops.flush()) if self._mode == "content" else []
+        self._space, self._at_seam = "", True
+        if self._mode == "reasoning":
+            self._mode = "content"
+        else:
+            self._mode = "reasoning" if marker == self._think_open else "call"
+        return parts
+
+    def _take_call(self) -> RawCall | None:
+        """The call at the head of the buffer, once its closing marker is there and not inside a JSON string."""
+        at = self._buffer.find(self._tool_close) if self._tool_close else -1
+        while at >= 0 and self._json_calls and '"' in _STRING.sub("", self._buffer[:at]):
+            at = self._buffer.find(self._tool_close, at + 1)
+        if at < 0:
+            return None
+        body, self._buffer = self._buffer[:at], self._buffer[at + len(self._tool_close) :]
+        self._mode = "content"
+        return RawCall(body, self._tool_open + body + self._tool_close)
+
+    def _unfinished_call(self) -> list[Part]:
+        """Syntaxes without a closing marker end with the text; in all others the call was cut off."""
+        whole = self._tool_open + self._buffer
+        return [Text(whole) if self._tool_close else RawCall(self._buffer, whole)]
+
+    def _reasoning(self, text: str) -> list[Part]:
+        return _some(Reasoning(self._spaced(text)))
+
+    def _stoppable(self, text: str) -> list[Part]:
+        parts = self._content(self._stops.feed(text))
+        if self.stopped:
+            parts += _some(Text(self._space))
+        return parts
+
+    def _content(self, text: str) -> list[Part]:
+        return _some(Text(self._spaced(text) if self._tool_open or self._at_seam else text))
+
+    def _spaced(self, text: str) -> str:
+        """`text` after a seam's white space, its own trailing white space kept for later."""
+        if self._at_seam:
+            text = text.lstrip()
+            self._at_seam = not text
+        whole = self._space + text
+        kept = whole.rstrip()
+        self._space = whole[len(kept) :]
+        return kept
+
+
+def _some(part: Text | Reasoning) -> list[Part]:
+    return [part] if part.text else []

@@ -1,0 +1,127 @@
+"""The output parser: every chunking of a text gives the same answer."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlxtui.engine.interface import Dialect
+from mlxtui.output.parser import OutputParser, Part, RawCall
+from mlxtui.types import Channel, Reasoning, Text
+
+QWEN = Dialect(think=("<think>", "</think>"), tool=("<tool_call>", "</tool_call>"), tool_syntax="json_tools")
+OPEN_ENDED = Dialect(tool=("[TOOL_CALLS]", ""), tool_syntax="mistral")
+CALL = '\n{"name": "f", "arguments": {"x": "a</tool_call>\\"b"}}\n'
+
+
+def joined(parts: list[Part]) -> list[Part]:
+    out: list[Part] = []
+    for part in parts:
+        last = out[-1] if out else None
+        if isinstance(part, Text | Reasoning) and type(last) is type(part):
+            out[-1] = type(part)(last.text + part.text)
+        else:
+            out.append(part)
+    return out
+
+
+def parse(
+    chunks: list[str],
+    dialect: Dialect = QWEN,
+    *,
+    opens_in: Channel = "content",
+    tools: bool = True,
+    stop: tuple[str, ...] = (),
+) -> list[Part]:
+    parser = OutputParser(dialect, opens_in=opens_in, tools=tools, stop=stop)
+    parts = [part for chunk in chunks for part in parser.feed(chunk)]
+    return joined(parts + parser.finish())
+
+
+def call(body: str) -> RawCall:
+    return RawCall(body, f"<tool_call>{body}</tool_call>")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Hello", [Text("Hello")]),
+        ("Hello \n", [Text("Hello \n")]),
+        ("<think>\nhm\n</think>\n\nYes.", [Reasoning("hm"), Text("Yes.")]),
+        ("<think>\n\n</think>\n\nYes.", [Text("Yes.")]),
+        ("<think>never ends", [Reasoning("never ends")]),
+        (f"<tool_call>{CALL}</tool_call>", [call(CALL)]),
+        (f"One moment. \n<tool_call>{CALL}</tool_call>\n", [Text("One moment."), call(CALL)]),
+        (f"<tool_call>{CALL}</tool_call>\n<tool_call>{{}}</tool_call>", [call(CALL), call("{}")]),
+        ('<tool_call>\n{"name": "f", "argu', [Text('<tool_call>\n{"name": "f", "argu')]),
+        ("a < b <thin k> <tool", [Text("a < b <thin k> <tool")]),
+    ],
+)
+def test_splits_an_answer_into_its_parts(text: str, expected: list[Part]) -> None:
+    assert parse([text]) == expected
+    assert parse(list(text)) == expected
+
+
+def test_without_tools_the_tool_markup_is_text() -> None:
+    assert parse(["<tool_call>{}</tool_call>"], tools=False) == [Text("<tool_call>{}</tool_call>")]
+
+
+def test_a_syntax_without_closing_marker_ends_with_the_text() -> None:
+    assert parse(["Hi [TOOL_CALLS]", "[{}]"], OPEN_ENDED) == [Text("Hi"), RawCall("[{}]", "[TOOL_CALLS][{}]")]
+
+
+def test_a_prompt_that_opens_the_thought_starts_in_reasoning() -> None:
+    assert parse(["so", "\n</think>", "\nYes"], opens_in="reasoning") == [Reasoning("so"), Text("Yes")]
+
+
+@pytest.mark.parametrize(
+    ("text", "stop", "expected"),
+    [
+        ("one two three", ("two",), [Text("one ")]),
+        ("one\n\ntwo", ("\n\n",), [Text("one")]),
+        ("one tw", ("two",), [Text("one tw")]),
+        ("abcd", ("c", "bcx"), [Text("ab")]),
+        ("<think>stop</think>go stop", ("stop",), [Reasoning("stop"), Text("go ")]),
+        ("go s<tool_call>{}</tool_call>", ("stop",), [Text("go s"), call("{}")]),
+    ],
+)
+def test_stops_cut_content_only(text: str, stop: tuple[str, ...], expected: list[Part]) -> None:
+    assert parse([text], stop=stop) == expected
+    assert parse(list(text), stop=stop) == expected
+
+
+def test_a_stop_is_known_at_once() -> None:
+    parser = OutputParser(QWEN, stop=("END",))
+    assert parser.feed("textEN") == [Text("text")]
+    assert parser.feed("D and more") == []
+    assert parser.stopped
+
+
+PARTS = st.sampled_from(
+    ["<think>", "</think>", "<tool_call>", "</tool_call>", CALL, "<", "\n", " ", "the end", "e", "👩‍💻", "日本", '"', "\\"]
+)
+
+
+@given(
+    words=st.lists(PARTS | st.text(max_size=4), max_size=12),
+    cuts=st.lists(st.integers(0, 200), max_size=12),
+    stop=st.lists(st.sampled_from(["end", "e", "\n", "the end", "nd<"]), max_size=3, unique=True),
+    tools=st.booleans(),
+    opens_in=st.sampled_from(["content", "reasoning"]),
+)
+def test_any_chunking_gives_the_same_parts(
+    words: list[str], cuts: list[int], stop: list[str], tools: bool, opens_in: Channel
+) -> None:
+    text = "".join(words)
+    edges = sorted({0, len(text), *(at for at in cuts if at < len(text))})
+    chunks = [text[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    whole = parse([text], stop=tuple(stop), tools=tools, opens_in=opens_in)
+    assert parse(chunks, stop=tuple(stop), tools=tools, opens_in=opens_in) == whole
+
+
+@given(st.text(), st.lists(st.text(min_size=1, max_size=3), min_size=1, max_size=4))
+def test_a_stop_never_shows(text: str, stop: list[str]) -> None:
+    shown = "".join(p.text for p in parse(list(text), Dialect(), stop=tuple(stop)) if isinstance(p, Text))
+    assert text.startswith(shown)
+    assert not any(s in shown for s in stop)
