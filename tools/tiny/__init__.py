@@ -1,0 +1,1 @@
+"""Development-only recipe of the embedded default model: corpus, tokenizer, training, evaluation."""
