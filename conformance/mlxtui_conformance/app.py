@@ -1,0 +1,85 @@
+# In: Options. Out: a printed report and an exit code: 0 all musts hold, 1 a must failed,
+# 2 the target died, was never there, or the request for a run made no sense.
+# Knows nothing of argument parsing.
+from __future__ import annotations
+
+import sys
+from contextlib import closing
+from typing import TextIO
+
+from .canary import Unusable, examine
+from .check import Check
+from .context import Shared
+from .options import Options
+from .report import TextReport
+from .report_json import JsonReport
+from .runner import Result, exit_code, run
+from .suite import AREAS, CHECKS, NoSuchCheck, chosen
+from .target import Limits
+from .wire import transport
+
+
+def main(options: Options, out: TextIO | None = None, err: TextIO | None = None) -> int:
+    """Do what the options say and return the exit code; `out` and `err` default to the standard
+    streams. An interrupt prints what is known so far."""
+    out, err = out or sys.stdout, err or sys.stderr
+    try:
+        if options.explain is not None:
+            return _explain(options.explain, out)
+        checks = chosen(options.select, options.skip)
+    except NoSuchCheck as pattern:
+        print(f"no check matches {str(pattern)!r}; --list shows them all", file=err)
+        return 2
+    if options.list_only:
+        return _list(checks, out)
+    if not options.url or not checks:
+        print("nothing to check: give a URL and leave some checks", file=err)
+        return 2
+    with closing(transport()) as wire:
+        return _checked(checks, options, Shared(wire), out, err)
+
+
+def _checked(checks: tuple[Check, ...], options: Options, shared: Shared, out: TextIO, err: TextIO) -> int:
+    limits = Limits(check=options.timeout)
+    results: list[Result] = []
+    interrupted = False
+    report = JsonReport(options, out) if options.json else TextReport(options, len(checks), out)
+    with report:
+        try:
+            canary = examine(options.url, shared, limits, options.api_key, options.model, options.warmup)
+            report.started(canary)
+            for result in run(checks, canary.target, shared, options.concurrency):
+                results.append(result)
+                report.result(result)
+        except Unusable as reason:
+            print(reason, file=err)
+            return 2
+        except KeyboardInterrupt:
+            interrupted = True
+    code = 130 if interrupted and exit_code(results) == 0 else exit_code(results)
+    report.finished(results, code, interrupted)
+    return code
+
+
+def _list(checks: tuple[Check, ...], out: TextIO) -> int:
+    wanted = set(checks)
+    for area, members in AREAS:
+        shown = [check for check in members if check in wanted]
+        if shown:
+            print(area, file=out)
+        for check in shown:
+            print(f"  {check.level.value:<6} {check.id:<29} {check.meaning}", file=out)
+    return 0
+
+
+def _explain(id: str, out: TextIO) -> int:
+    found = next((check for check in CHECKS if check.id == id), None)
+    if found is None:
+        raise NoSuchCheck(id)
+    print(f"{found.id}  ({found.level.value})\n\n{found.meaning}", file=out)
+    if found.details:
+        print(f"\n{found.details}", file=out)
+    print(f"\nClause: {found.clause}", file=out)
+    if found.asks_model:
+        print("Needs the model's help: without it the verdict is inconclusive.", file=out)
+    return 0

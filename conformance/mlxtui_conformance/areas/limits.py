@@ -1,0 +1,195 @@
+# In: a Context. Out: verdicts on what ends an answer: stop strings, token limits, the context.
+# Knows nothing of tools. Stop strings are cut from what the model said before, so that any model
+# that repeats itself at temperature 0 can be checked, however weak it is.
+from __future__ import annotations
+
+from typing import Any
+
+from ..check import Inconclusive, Level, Unsupported, check
+from ..context import Context
+from ..shapes import cooperation, dig, offered, refused, require, show
+from ..talk import CHAT, WIDE, Said, baseline, body, budget, chunks, joined, streamed, tell, user
+
+GIANT = 300_000  # tokens: a larger context is not worth a body of megabytes
+
+
+def _cut(text: str, length: int) -> str:
+    """A piece from the middle with a letter or digit at both ends (edges may be trimmed)."""
+    for start in range(len(text) // 3, len(text) - length):
+        piece = text[start : start + length]
+        if piece[0].isalnum() and piece[-1].isalnum() and text.find(piece) > 0:
+            return piece
+    raise Inconclusive("the model's text has no piece to stop at")
+
+
+def _stopped(got: Said, text: str, stop: str) -> None:
+    wanted = text[: text.find(stop)]
+    require(stop not in got.content, f"no {stop!r} in the text", repr(got.content))
+    same = got.content.rstrip() == wanted.rstrip()
+    require(same, f"the text up to the stop: {wanted!r}", repr(got.content))
+    require(got.finish == "stop", "finish_reason stop", got.finish)
+
+
+def _limited(ctx: Context, **fields: Any) -> Said:
+    return tell(ctx, body(ctx, max_completion_tokens=budget(ctx), **fields))
+
+
+@check("limits.max-completion-tokens", Level.MUST, "OpenAPI: max_completion_tokens", asks_model=True)
+def max_completion_tokens(ctx: Context) -> None:
+    """max_completion_tokens=1 ends after one token with finish_reason length."""
+    _one_token(tell(ctx, body(ctx, max_completion_tokens=1)))
+
+
+@check("limits.max-tokens", Level.MUST, "OpenAPI: max_tokens (older clients send it)", asks_model=True)
+def max_tokens(ctx: Context) -> None:
+    """The legacy max_tokens=1 does the same."""
+    _one_token(tell(ctx, body(ctx, max_completion_tokens=..., max_tokens=1)))
+
+
+def _one_token(got: Said) -> None:
+    count = dig(got.raw, "usage", "completion_tokens")
+    require(count <= 1, "completion_tokens ≤ 1", got.raw)
+    words = len((got.content + got.reasoning).split())
+    require(words <= 3, "the text of one token", got.raw)
+    cooperation(bool(got.content or got.reasoning) or got.finish == "length", "no text at all")
+    require(got.finish == "length", "finish_reason length", got.finish)
+
+
+@check("limits.stop-list", Level.MUST, "OpenAPI: the text will not contain the stop", asks_model=True)
+def stop_list(ctx: Context) -> None:
+    """A stop string in a list ends the text before it, with finish_reason stop."""
+    text = baseline(ctx)
+    stop = _cut(text, 2)
+    _stopped(_limited(ctx, stop=[stop]), text, stop)
+
+
+@check("limits.stop-string", Level.MUST, "OpenAPI: stop is a string or a list", asks_model=True)
+def stop_string(ctx: Context) -> None:
+    """A bare string as stop does the same as a list of one."""
+    text = baseline(ctx)
+    stop = _cut(text, 2)
+    _stopped(_limited(ctx, stop=stop), text, stop)
+
+
+@check("limits.stop-no-leak", Level.MUST, "OpenAPI: the text will not contain it", asks_model=True)
+def stop_no_leak(ctx: Context) -> None:
+    """A stop string that spans several chunks leaves no part of itself in the stream."""
+    text = baseline(ctx)
+    stop = _spanning(ctx, text)
+    request = body(ctx, max_completion_tokens=budget(ctx), stop=[stop], stream=True)
+    sample = ctx.stream(CHAT, request)
+    require(sample.status == 200, "200 for a stop string", sample.brief)
+    _stopped(joined(chunks(sample)), text, stop)
+
+
+def _spanning(ctx: Context, text: str) -> str:
+    """A piece longer than the longest delta, so that it has to lie over a boundary."""
+    deltas = [
+        choice["delta"].get("content") or "" for part in chunks(streamed(ctx, usage=True)) for choice in part["choices"]
+    ]
+    longest = max(map(len, deltas))
+    cooperation(longest * 2 + 2 < len(text), "the stream came in too few deltas")
+    return _cut(text, longest + 2)
+
+
+THINK = "Think step by step: what is 17 + 25?"
+
+
+@check("limits.stop-in-reasoning", Level.OPT, "practice: document it; never crash", asks_model=True)
+def stop_in_reasoning(ctx: Context) -> None:
+    """A stop string that occurs in the reasoning cuts it or is ignored there."""
+    first = tell(ctx, body(ctx, THINK, max_completion_tokens=WIDE))
+    if len(first.reasoning) < 12:
+        raise Unsupported("no separate reasoning seen")
+    stop = _cut(first.reasoning, 4)
+    got = tell(ctx, body(ctx, THINK, max_completion_tokens=WIDE, stop=[stop]))
+    require(stop not in got.content, f"no {stop!r} in the content", repr(got.content))
+    require(got.finish in ("stop", "length"), "finish_reason stop or length", got.finish)
+    ctx.note("reasoning is cut" if stop not in got.reasoning else "reasoning is not cut")
+
+
+@check("limits.four-stops", Level.OPT, "OpenAPI: up to 4 sequences", asks_model=True)
+def four_stops(ctx: Context) -> None:
+    """The fourth stop string works, and a fifth works or is a 400."""
+    text = baseline(ctx)
+    stop = _cut(text, 2)
+    _stopped(_limited(ctx, stop=["\x01a", "\x01b", "\x01c", stop]), text, stop)
+    five = ctx.post(
+        CHAT,
+        body(
+            ctx,
+            max_completion_tokens=budget(ctx),
+            stop=["\x01a", "\x01b", "\x01c", "\x01d", stop],
+        ),
+    )
+    if five.status != 200:
+        refused(five, (400,), "five stop strings")
+        return
+    content = dig(five.json(), "choices", 0, "message", "content") or ""
+    require(stop not in content, "the fifth stop honoured or a 400", repr(content))
+
+
+def _context(ctx: Context) -> int:
+    known = ctx.target.context
+    if known is None:
+        raise Inconclusive("the model list does not tell the context length")
+    cooperation(known <= GIANT, f"a context of {known} tokens is too large to overrun here")
+    return known
+
+
+def _overrun(ctx: Context) -> str:
+    """More words than the context has tokens, and no tokenizer makes less of a word than one."""
+    return "hello " * (_context(ctx) + 64)
+
+
+@check("limits.context", Level.MUST, "OpenAI practice: 400 context_length_exceeded; llama.cpp tests")
+def context(ctx: Context) -> None:
+    """A prompt longer than the context is a 400, streamed or not, and the server lives on."""
+    prompt = _overrun(ctx)
+    for stream in (False, True):
+        reply = ctx.post(CHAT, body(ctx, prompt, stream=stream))
+        refused(reply, (400,), f"a prompt over the context, stream={stream}")
+    tell(ctx, body(ctx, max_completion_tokens=1))
+
+
+@check("limits.context-code", Level.SHOULD, "Codex compacts on error.code context_length_exceeded")
+def context_code(ctx: Context) -> None:
+    """The error for an over-long prompt has the code context_length_exceeded."""
+    reply = refused(ctx.post(CHAT, body(ctx, _overrun(ctx))), (400,), "a prompt over the context")
+    code = dig(reply.json(), "error", "code")
+    require(code == "context_length_exceeded", "the code context_length_exceeded", code)
+
+
+@check("limits.bad-max", Level.SHOULD, "OpenAPI: minimum of max_completion_tokens; vLLM tests")
+def bad_max(ctx: Context) -> None:
+    """A token limit of 0 or below is a 400."""
+    for name in ("max_completion_tokens", "max_tokens"):
+        for value in (0, -1):
+            request = body(ctx, max_completion_tokens=...) | {name: value}
+            refused(ctx.post(CHAT, request), (400,), f"{name}={value}")
+
+
+@check("limits.max-beyond-context", Level.SHOULD, "practice: agents send one large number for all")
+def max_beyond_context(ctx: Context) -> None:
+    """A token limit that reaches beyond the context is cut to it, or honestly refused."""
+    room = _context(ctx)
+    messages = [user("Say hello.")]
+    request = body(ctx, messages=messages, max_completion_tokens=room, stop=["e", "o", "a", " "])
+    got = offered(ctx.post(CHAT, request), "max_completion_tokens beyond the context").json()
+    used = dig(got, "usage", "total_tokens")
+    require(used <= room, f"at most {room} tokens in all", show(got["usage"]))
+
+
+CHECKS = (
+    max_completion_tokens,
+    max_tokens,
+    stop_list,
+    stop_string,
+    stop_no_leak,
+    stop_in_reasoning,
+    four_stops,
+    context,
+    context_code,
+    bad_max,
+    max_beyond_context,
+)

@@ -1,0 +1,124 @@
+# In: a URL and what the user set. Out: a Target the checks can be aimed at, and first findings;
+# or Unusable with the one line that says why there is nothing to check.
+# Knows nothing of checks. Bounded: a dead or hanging server is told within 30 seconds.
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import httpx2
+
+from .context import Context, Shared
+from .shapes import show
+from .talk import CHAT, body
+from .target import Limits, Target, base_url
+from .wire import Reply
+
+GREETING = 8.0  # seconds for the model list, which costs a server nothing
+GLANCE = 4.0  # seconds for a path that is not there
+LENGTHS = ("context_length", "max_model_len", "context_window", "n_ctx")
+ENDPOINTS = ("/chat/completions", "/completions", "/responses", "/embeddings")
+
+
+class Unusable(Exception):
+    """There is no server to check: one line, for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """What the first minute showed; `warnings` put the rest of the report into its light."""
+
+    target: Target
+    endpoints: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def examine(url: str, shared: Shared, limits: Limits, key: str | None, model: str | None, warmup: float) -> Canary:
+    """Look at a server before checking it: is it there, does it answer, does it answer anything?
+
+    Raises Unusable. `warmup` is the patience, in seconds, for the first token: a lazy server
+    loads its model then.
+    """
+    target = Target(base_url(url), model or "default", key, None, limits)
+    models = _listed(_answer(target, shared, GREETING, "GET", "/models"))
+    if models:
+        names = [str(entry["id"]) for entry in models]
+        target = replace(target, model=model or names[0])
+        entry = models[names.index(target.model)] if target.model in names else {}
+        target = replace(target, context=_length(entry))
+    warnings = [] if models or model else ["no model is listed; asking for 'default'"]
+    nonsense = _answer(target, shared, GLANCE, "GET", "/conformance-canary").status
+    if nonsense == 200:
+        warnings.append("a nonsense path is answered with 200: what looks present may not be")
+    first_token(target, shared, warmup)
+    return Canary(target, _endpoints(target, shared), tuple(warnings))
+
+
+def first_token(target: Target, shared: Shared, patience: float) -> None:
+    """One token from the model, or Unusable: an engine may hang behind a server that lives."""
+    with Context(target, shared, patience) as ctx:
+        request = body(ctx, max_completion_tokens=1)
+        try:
+            reply = ctx.post(CHAT, request)
+        except httpx2.TransportError as error:
+            why = _why(error, patience)
+            raise Unusable(f"{target.base}{CHAT} is not answered: {why}") from error
+    if reply.status == 503:
+        raise Unusable(f"{target.base} is not ready: {reply.brief}")
+
+
+def _answer(target: Target, shared: Shared, patience: float, method: str, path: str) -> Reply:
+    with Context(target, shared, patience) as ctx:
+        try:
+            reply = ctx.send(method, path)
+        except (httpx2.TransportError, httpx2.InvalidURL) as error:
+            raise Unusable(f"{target.base} is not there: {_why(error, patience)}") from error
+    if reply.status in (401, 403):
+        hint = "another --api-key" if target.key else "--api-key"
+        raise Unusable(f"{target.base} wants {hint}: {reply.brief}")
+    return reply
+
+
+def _why(error: Exception, patience: float) -> str:
+    if isinstance(error, httpx2.TimeoutException):
+        return f"no answer within {patience:g} s"
+    return str(error) or type(error).__name__
+
+
+def _listed(reply: Reply) -> list[dict[str, Any]]:
+    """The models of a list, read leniently: the check models.list is the strict one."""
+    try:
+        found = reply.json()["data"]
+        return [entry for entry in found if isinstance(entry["id"], str)]
+    except Exception:
+        # Any shape but the expected one means "no list"; models.list says what is wrong with it.
+        return []
+
+
+def _length(entry: dict[str, Any]) -> int | None:
+    meta = entry.get("meta")
+    places = (entry, meta) if isinstance(meta, dict) else (entry,)
+    known = (place.get(name) for place in places for name in LENGTHS)
+    return next((length for length in known if isinstance(length, int) and length > 0), None)
+
+
+def _endpoints(target: Target, shared: Shared) -> tuple[str, ...]:
+    """Which endpoints exist, by empty bodies: a 4xx that is not 404 or 405, and no token spent."""
+    found = []
+    for path in ENDPOINTS:
+        with Context(target, shared, GLANCE) as ctx:
+            try:
+                status = ctx.post(path, {}).status
+            except httpx2.TransportError:
+                continue
+        if status not in (404, 405, 501):
+            found.append(path)
+    return tuple(found)
+
+
+def describe(canary: Canary) -> str:
+    """One line on what is about to be checked."""
+    length = canary.target.context
+    context = f", context {length}" if length else ""
+    there = " ".join(canary.endpoints) or "none found"
+    return f"{canary.target.base}  model {show(canary.target.model)}{context}  endpoints {there}"

@@ -1,0 +1,164 @@
+# In: checks and a Target. Out: a Result for each, in the order they end; the run's three figures.
+# Knows nothing of how results are shown.
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import httpx2
+import pydantic
+from openai import APIConnectionError, APIResponseValidationError, APIStatusError, APITimeoutError
+
+from .canary import Unusable, first_token
+from .check import Check, Fail, Inconclusive, Level, Unsupported, Verdict
+from .context import Context, Shared
+from .shapes import show
+from .target import Target
+from .wire import Exchange
+
+REVIVE = 15.0  # seconds a server gets for one token after a check ran out of time
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How one check ended. `expected` and `got` are set for a fail, `got` for the other troubles;
+    `request` and `response` show the last exchange of a check that did not pass."""
+
+    check: Check
+    verdict: Verdict
+    seconds: float
+    expected: str = ""
+    got: str = ""
+    request: str = ""
+    response: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Three figures never blended, each (held, of): what is there, which musts hold of those that
+    could be judged, and how often the model did what a check needed."""
+
+    coverage: tuple[int, int]
+    conformance: tuple[int, int]
+    capability: tuple[int, int]
+
+
+def figures(results: Sequence[Result]) -> Figures:
+    reached = [r for r in results if r.verdict != Verdict.UNREACHABLE]
+    there = [r for r in reached if r.verdict != Verdict.UNSUPPORTED]
+    judged = [r for r in there if r.verdict != Verdict.INCONCLUSIVE]
+    musts = [r for r in judged if r.check.level == Level.MUST]
+    held = [r for r in musts if r.verdict == Verdict.PASS]
+    asked = [r for r in there if r.check.asks_model or r.verdict == Verdict.INCONCLUSIVE]
+    obeyed = [r for r in asked if r.verdict != Verdict.INCONCLUSIVE]
+    return Figures((len(there), len(reached)), (len(held), len(musts)), (len(obeyed), len(asked)))
+
+
+def exit_code(results: Sequence[Result]) -> int:
+    """2 when the target died, 1 when a must failed, else 0."""
+    if any(result.verdict == Verdict.UNREACHABLE for result in results):
+        return 2
+    broken = (r.verdict == Verdict.FAIL and r.check.level == Level.MUST for r in results)
+    return 1 if any(broken) else 0
+
+
+def run_check(check: Check, target: Target, shared: Shared) -> Result:
+    """One check to its verdict. Raises nothing a server can cause."""
+    begun = time.monotonic()
+    with Context(target, shared) as ctx:
+        verdict, expected, got = _judge(lambda: check.run(ctx), target, shared)
+        request = response = ""
+        if verdict != Verdict.PASS and ctx.recorder.exchanges:
+            request, response = _shown(ctx.recorder.exchanges[-1])
+        seconds = time.monotonic() - begun
+        notes = tuple(ctx.notes)
+        return Result(check, verdict, seconds, expected, got, request, response, notes)
+
+
+def _judge(run: Callable[[], None], target: Target, shared: Shared) -> tuple[Verdict, str, str]:
+    """Verdict, what was expected, what came instead."""
+    try:
+        run()
+    except Fail as fail:
+        return Verdict.FAIL, fail.expected, fail.got
+    except Unsupported as why:
+        return Verdict.UNSUPPORTED, "", str(why)
+    except Inconclusive as why:
+        return Verdict.INCONCLUSIVE, "", str(why)
+    except APIResponseValidationError as error:
+        return Verdict.FAIL, "an answer that validates strictly", _complaint(error)
+    except APIStatusError as error:
+        return Verdict.FAIL, "an answer", f"{error.status_code}: {error.message}"
+    except (APITimeoutError, httpx2.TimeoutException):
+        return _dead_or(target, shared, "an answer in time", f"{target.limits.check:g} s went by")
+    except (APIConnectionError, httpx2.TransportError, OSError) as error:
+        cause = error.__cause__ or error
+        return _dead_or(target, shared, "a whole answer", f"the connection broke: {cause!r}")
+    except Exception as error:
+        # A check that stumbles over an answer has not shown that the answer is wrong.
+        return Verdict.INCONCLUSIVE, "", f"the check itself broke: {error!r}"
+    return Verdict.PASS, "", ""
+
+
+def _complaint(error: APIResponseValidationError) -> str:
+    cause = error.__cause__
+    if not isinstance(cause, pydantic.ValidationError):
+        return error.message
+    where = cause.errors(include_url=False, include_input=True)[0]
+    trail = ".".join(str(part) for part in where["loc"])
+    return f"{cause.title}.{trail}: {where['msg']}, in {show(where['input'])}"
+
+
+def _dead_or(target: Target, shared: Shared, expected: str, got: str) -> tuple[Verdict, str, str]:
+    """After silence: a server that still gives a token failed the check, any other is gone."""
+    try:
+        first_token(target, shared, REVIVE)
+    except Unusable as gone:
+        return Verdict.UNREACHABLE, "", f"{got}; {gone}"
+    return Verdict.FAIL, expected, got
+
+
+def _shown(exchange: Exchange, limit: int = 2000) -> tuple[str, str]:
+    sent = exchange.sent if len(exchange.sent) <= limit else f"{exchange.sent[:limit]}…"
+    answer = bytes(exchange.received[:limit]).decode("utf-8", "backslashreplace")
+    more = "…" if len(exchange.received) > limit else ""
+    status = "no answer" if exchange.status is None else f"{exchange.status} "
+    return (
+        f"{exchange.method} {exchange.url} {sent}".rstrip(),
+        f"{status}{exchange.content_type} {answer}{more}".rstrip(),
+    )
+
+
+def run(checks: Sequence[Check], target: Target, shared: Shared, concurrency: int = 1) -> Iterator[Result]:
+    """Results as they come in. Once the target is gone the rest is unreachable, unrun.
+
+    The checks run in daemon threads, so that an interrupt never waits for a silent server.
+    """
+    waiting: queue.SimpleQueue[Check] = queue.SimpleQueue()
+    for check in checks:
+        waiting.put(check)
+    done: queue.SimpleQueue[Result] = queue.SimpleQueue()
+    gone = threading.Event()
+
+    def work() -> None:
+        while True:
+            try:
+                check = waiting.get_nowait()
+            except queue.Empty:
+                return
+            if gone.is_set():
+                done.put(Result(check, Verdict.UNREACHABLE, 0.0, got="not run: the target is gone"))
+                continue
+            result = run_check(check, target, shared)
+            if result.verdict == Verdict.UNREACHABLE:
+                gone.set()
+            done.put(result)
+
+    for _ in range(max(1, min(concurrency, len(checks)))):
+        threading.Thread(target=work, daemon=True).start()
+    for _ in checks:
+        yield done.get()

@@ -1,0 +1,42 @@
+# In: patterns. Out: the list of all checks, and the ones selected. The one place that names areas.
+# Knows nothing of targets or results.
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+
+from .areas import chat, concurrency, discovery, errors, limits, streaming, tools, usage
+from .check import Check
+
+# In the order in which a report is read: what is there, what works, what breaks.
+AREAS: tuple[tuple[str, tuple[Check, ...]], ...] = (
+    ("Discovery", discovery.CHECKS),
+    ("Chat", chat.CHECKS),
+    ("Chat streaming", streaming.CHECKS),
+    ("Stop strings and limits", limits.CHECKS),
+    ("Tools", tools.CHECKS),
+    ("Usage and cache", usage.CHECKS),
+    ("Errors", errors.CHECKS),
+    ("Concurrency", concurrency.CHECKS),
+)
+CHECKS: tuple[Check, ...] = tuple(check for _, checks in AREAS for check in checks)
+
+
+class NoSuchCheck(Exception):
+    """A pattern that matches no check: a typo must not look like a clean run."""
+
+
+def matches(check: Check, pattern: str) -> bool:
+    """An id, the start of one up to a dot, a level, or a glob over ids."""
+    whole = check.id == pattern or check.id.startswith(f"{pattern}.")
+    return whole or check.level == pattern or fnmatchcase(check.id, pattern)
+
+
+def chosen(select: Iterable[str], skip: Iterable[str]) -> tuple[Check, ...]:
+    """All checks, or those any `select` matches, less those any `skip` matches."""
+    select, skip = tuple(select), tuple(skip)
+    for pattern in (*select, *skip):
+        if not any(matches(check, pattern) for check in CHECKS):
+            raise NoSuchCheck(pattern)
+    wanted = [c for c in CHECKS if not select or any(matches(c, p) for p in select)]
+    return tuple(c for c in wanted if not any(matches(c, p) for p in skip))

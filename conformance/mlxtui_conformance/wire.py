@@ -1,0 +1,140 @@
+# In: requests of the raw and of the official client. Out: the same answers, written down, and
+# bounded by one deadline per check. Knows nothing of what the bytes mean.
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+
+from .check import Fail
+
+KEPT = 200_000  # bytes of an answer kept for the report; the checks read the whole
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """The moment a check has to be over, on the monotonic clock."""
+
+    at: float
+    seconds: float
+
+    @classmethod
+    def after(cls, seconds: float) -> Deadline:
+        return cls(time.monotonic() + seconds, seconds)
+
+    def left(self) -> float:
+        return self.at - time.monotonic()
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request and what came back so far; grows while a stream is read."""
+
+    method: str
+    url: str
+    sent: str
+    status: int | None = None
+    content_type: str = ""
+    received: bytearray = field(default_factory=bytearray)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole answer."""
+
+    status: int
+    headers: httpx2.Headers
+    body: bytes
+
+    @property
+    def media(self) -> str:
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    @property
+    def brief(self) -> str:
+        """Status, media type and the start of the body, on one line."""
+        text = self.body[:300].decode("utf-8", "replace").replace("\n", "⏎")
+        return f"{self.status} {self.media or '(no content-type)'} {text}".rstrip()
+
+    def json(self) -> Any:
+        try:
+            return json.loads(self.body)
+        except ValueError as error:
+            raise Fail("a JSON body", self.brief) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed(Reply):
+    """An answer with the moment each read arrived; `broken` says how the transfer was cut."""
+
+    reads: tuple[tuple[float, bytes], ...]
+    broken: str
+
+
+class Recorder(httpx2.BaseTransport):
+    """Passes requests on, keeps every exchange, and holds all of them to one deadline."""
+
+    def __init__(self, inner: httpx2.BaseTransport, deadline: Deadline) -> None:
+        self.inner = inner
+        self.deadline = deadline
+        self.exchanges: list[Exchange] = []
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        left = self.deadline.left()
+        if left <= 0:
+            raise httpx2.ReadTimeout("the check's time was over", request=request)
+        request.extensions["timeout"] = _capped(request.extensions.get("timeout", {}), left)
+        exchange = Exchange(request.method, str(request.url), _sent(request))
+        self.exchanges.append(exchange)
+        response = self.inner.handle_request(request)
+        exchange.status = response.status_code
+        exchange.content_type = response.headers.get("content-type", "")
+        assert isinstance(response.stream, httpx2.SyncByteStream)
+        return httpx2.Response(
+            status_code=response.status_code,
+            headers=response.headers,
+            stream=_Kept(response.stream, exchange, self.deadline),
+            extensions=response.extensions,
+        )
+
+    def close(self) -> None:
+        """The inner transport is shared by the whole run and closed by it."""
+
+
+class _Kept(httpx2.SyncByteStream):
+    def __init__(self, inner: httpx2.SyncByteStream, exchange: Exchange, deadline: Deadline) -> None:
+        self.inner = inner
+        self.exchange = exchange
+        self.deadline = deadline
+
+    def __iter__(self) -> Iterator[bytes]:
+        for part in self.inner:
+            self.exchange.received += part[: KEPT - len(self.exchange.received)]
+            # A server that trickles bytes never trips a read timeout, so look at the clock too.
+            if self.deadline.left() <= 0:
+                raise httpx2.ReadTimeout("the answer was still coming when the time was over")
+            yield part
+
+    def close(self) -> None:
+        self.inner.close()
+
+
+def _capped(asked: dict[str, float | None], left: float) -> dict[str, float]:
+    phases = ("connect", "read", "write", "pool")
+    return {phase: min(left, asked.get(phase) or left) for phase in phases}
+
+
+def _sent(request: httpx2.Request) -> str:
+    try:
+        return request.content.decode("utf-8", "backslashreplace")
+    except httpx2.RequestNotRead:
+        return "(a streamed body)"
+
+
+def transport() -> httpx2.HTTPTransport:
+    """One pool per run, without reuse of connections: a fault must not spill into the next."""
+    return httpx2.HTTPTransport(limits=httpx2.Limits(max_keepalive_connections=0))
