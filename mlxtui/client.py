@@ -1,0 +1,245 @@
+"""The dashboard's side of the wire: a server's URL comes in; its folded State, cancel, inspect and shutdown come out.
+
+Everything it knows of the server it got over HTTP and SSE. It knows nothing of terminals or of the engine. A server
+that is gone is a state (`Link`), never an exception of `follow`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any, Literal
+from urllib.parse import quote, urlsplit
+
+import httpx2
+from httpx2 import ServerSentEvent
+
+from mlxtui import __version__
+from mlxtui.answer import Answer
+from mlxtui.errors import UserError
+from mlxtui.events import Event, from_json
+from mlxtui.settings import LOOPBACK
+from mlxtui.state import State, fold
+
+LinkStatus = Literal["connecting", "connected", "gone"]
+
+SILENCE = 30.0  # seconds without even a heartbeat after which a connection counts as dead
+MAX_EVENT_BYTES = 64 << 20
+BACKOFF = (0.1, 3.0)  # first and longest pause between two tries, in seconds
+
+
+class ServerUnreachable(UserError):
+    """Nothing answers at the URL, or it refuses us; the text is a sentence for a person."""
+
+
+class NotThere(UserError):
+    """The server no longer knows this request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """How the feed stands; `detail` says why it is not connected."""
+
+    status: LinkStatus
+    detail: str = ""
+
+
+class ServerClient:
+    """One server, by URL. `state` is as fresh as the feed; `revision` rises with every change to it or to `link`."""
+
+    def __init__(self, url: str, api_key: str | None = None, backoff: tuple[float, float] = BACKOFF) -> None:
+        self.url = _with_scheme(url)
+        self.state = State()
+        self.link = Link("connecting")
+        self.revision = 0
+        self.skew = 0.0
+        """Seconds the server's clock is ahead of ours."""
+        self._last_id: str | None = None
+        self._backoff = backoff
+        self._http = _http_client(self.url, api_key)
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def follow(self) -> AsyncGenerator[Link | Event, None]:
+        """Keep `state` up to date for as long as it is iterated; yields each change of `link` and each folded event."""
+        pause = self._backoff[0]
+        while True:
+            try:
+                async for change in self._read_feed():
+                    pause = self._backoff[0]
+                    yield change
+                yield self._lost("the server closed the connection")
+            except (httpx2.HTTPError, ServerUnreachable, ValueError) as error:
+                yield self._lost(_sentence(error))
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, self._backoff[1])
+
+    async def _read_feed(self) -> AsyncIterator[Link | Event]:
+        headers = {"last-event-id": self._last_id} if self._last_id else {}
+        async with self._sse("/mlxtui/events", headers) as source:
+            self.skew = _skew(source.response.headers.get("date"), time.time())
+            if self._last_id:
+                yield self._linked(Link("connected"))
+            async for item in source:
+                change = self._take(item)
+                self._last_id = item.id or self._last_id
+                if change is not None:
+                    yield change
+
+    def _take(self, item: ServerSentEvent) -> Link | Event | None:
+        data = json.loads(item.data)
+        if not isinstance(data, dict):
+            raise ServerUnreachable("this is no feed of an mlxtui server")
+        if item.event == "snapshot":
+            self.state, notice = _state(data)
+            return self._linked(Link("connected", notice))
+        try:
+            event = from_json(data)
+        except ValueError:
+            return None  # a newer server may tell of more than we know
+        fold(self.state, event)
+        self.revision += 1
+        return event
+
+    def _linked(self, link: Link) -> Link:
+        self.link = link
+        self.revision += 1
+        return link
+
+    def _lost(self, detail: str) -> Link:
+        """Not connected: still, as long as it never was; else gone."""
+        known = self.state.server.started > 0
+        return self._linked(Link("gone" if known else "connecting", detail))
+
+    async def health(self) -> dict[str, Any]:
+        """What GET /health says: status, version, model, running, queued."""
+        return await self._json("GET", "/health")
+
+    async def inspect(self, request: str) -> dict[str, Any]:
+        """The request's wire body and its answer so far.
+
+        Raises:
+            NotThere: its body is no longer kept.
+        """
+        return await self._json("GET", f"/mlxtui/requests/{quote(request, safe='')}")
+
+    async def cancel(self, request: str) -> None:
+        """End a request.
+
+        Raises:
+            NotThere: it has already ended.
+        """
+        await self._json("POST", f"/mlxtui/requests/{quote(request, safe='')}/cancel")
+
+    async def shutdown(self) -> None:
+        """Ask the server to finish what it is doing and exit."""
+        await self._json("POST", "/mlxtui/shutdown")
+
+    async def output(self, request: str) -> AsyncGenerator[Answer, None]:
+        """The request's answer, grown by each delta, until it is complete. It is the same object every time.
+
+        Raises:
+            NotThere: its output is no longer kept.
+            ServerUnreachable: the connection broke.
+        """
+        answer = Answer()
+        try:
+            async with self._sse(f"/mlxtui/requests/{quote(request, safe='')}/output", {}) as source:
+                async for item in source:
+                    if item.event == "end":
+                        return
+                    answer.take(item.event, json.loads(item.data))
+                    yield answer
+        except (httpx2.HTTPError, ValueError) as error:
+            raise ServerUnreachable(_sentence(error)) from error
+
+    @asynccontextmanager
+    async def _sse(self, path: str, headers: Mapping[str, str]) -> AsyncIterator[httpx2.EventSource]:
+        stream = self._http.sse(path, headers=dict(headers), timeout=_TIMEOUT, max_event_size=MAX_EVENT_BYTES)
+        async with stream as source:
+            if source.response.status_code != 200:
+                await source.response.aread()
+                raise _refusal(source.response)
+            yield source
+
+    async def _json(self, method: str, path: str) -> dict[str, Any]:
+        try:
+            response = await self._http.request(method, path)
+            if response.is_error:
+                raise _refusal(response)
+            data = response.json()
+        except (httpx2.HTTPError, ValueError) as error:
+            raise ServerUnreachable(_sentence(error)) from error
+        if not isinstance(data, dict):
+            raise ServerUnreachable(f"{path} did not answer with a JSON object: is this an mlxtui server?")
+        return data
+
+
+_TIMEOUT = httpx2.Timeout(5.0, read=SILENCE)
+
+
+def _http_client(url: str, api_key: str | None) -> httpx2.AsyncClient:
+    """No proxy for one's own machine, and no certificates (0.15 s to load) for a plain http:// URL."""
+    headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
+    try:
+        parts = urlsplit(url)
+        return httpx2.AsyncClient(
+            base_url=url,
+            headers=headers | {"user-agent": f"mlxtui/{__version__}"},
+            timeout=_TIMEOUT,
+            verify=parts.scheme == "https",
+            trust_env=parts.hostname not in LOOPBACK,
+        )
+    except (httpx2.InvalidURL, ValueError) as error:
+        raise ServerUnreachable(f"{url!r} is not a URL: {error}") from error
+
+
+def _with_scheme(url: str) -> str:
+    return (url if "://" in url else f"http://{url}").rstrip("/")
+
+
+def _refusal(response: httpx2.Response) -> UserError:
+    """The server's own words, where it has some."""
+    if response.status_code == 401:
+        return ServerUnreachable("the server wants an API key (--api-key or MLXTUI_API_KEY), or another one")
+    try:
+        message = response.json()["error"]["message"]
+    except (ValueError, KeyError, TypeError):
+        message = f"HTTP {response.status_code}: is this an mlxtui server?"
+    return (NotThere if response.status_code == 404 else ServerUnreachable)(str(message))
+
+
+def _state(data: Mapping[str, Any]) -> tuple[State, str]:
+    """The state, and a word about a version that is not ours."""
+    server = data.get("server")
+    theirs = server.get("version") if isinstance(server, dict) else None
+    notice = f"the server is mlxtui {theirs}, this is {__version__}" if theirs not in ("", __version__) else ""
+    try:
+        return State.from_json(data), notice
+    except ValueError as error:
+        raise ServerUnreachable(f"{notice}: use the same version for both" if notice else str(error)) from error
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, httpx2.ConnectError):
+        return "nothing answers there"
+    if isinstance(error, httpx2.TimeoutException):
+        return "no answer in time"
+    if isinstance(error, httpx2.HTTPError):
+        return f"the connection broke ({type(error).__name__})"
+    return str(error) or type(error).__name__
+
+
+def _skew(date: str | None, now: float) -> float:
+    """From an HTTP Date, which has whole seconds: less than two seconds are no difference."""
+    try:
+        ahead = parsedate_to_datetime(date or "").timestamp() + 0.5 - now
+    except ValueError:
+        return 0.0
+    return ahead if abs(ahead) > 2 else 0.0
