@@ -1,0 +1,163 @@
+"""Wires the parts of the server together and owns its life: bind, load, serve, drain, end.
+
+Quirks of Hypercorn are kept here. The app itself runs on any ASGI server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import resource
+import signal
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from hypercorn.asyncio import serve as hypercorn_serve
+from hypercorn.config import Config
+
+from mlxtui import __version__, logs
+from mlxtui.bus import Bus
+from mlxtui.engine.interface import Engine
+from mlxtui.errors import ModelUnusable, PortInUse, UserError
+from mlxtui.events import EngineDown, Event, ServerStarted, ServerStopping
+from mlxtui.server.app import create_app
+from mlxtui.server.console import Console
+from mlxtui.server.exchange import Ledger
+from mlxtui.settings import Settings
+
+FLUSH = 2.0
+"""Seconds that answered connections get to close after the drain; a client that reads nothing can't hold us."""
+
+
+def run_serve(settings: Settings) -> None:
+    """Serve until a signal or a shutdown request, then drain.
+
+    Raises:
+        UserError: the port is taken, or the model can't be loaded.
+    """
+    _raise_file_limit()
+    with _bind(settings) as listener:
+        asyncio.run(_Server(settings, listener).run())
+
+
+class _Server:
+    def __init__(self, settings: Settings, listener: socket.socket) -> None:
+        self._settings = settings
+        self._listener = listener
+        self._console = Console()
+        self._fault: UserError | None = None
+
+    async def run(self) -> None:
+        self._stopping, self._hurry = asyncio.Event(), asyncio.Event()
+        self._bus = Bus()
+        self._ledger = Ledger(self._publish)
+        logger = logs.configure(self._settings, self._bus.publish_threadsafe)
+        engine = _engine(self._settings, self._publish)
+        app = create_app(engine, self._bus, self._ledger, self._settings, self._stop)
+        self._catch_signals()
+        self._publish(self._started())
+        await engine.start()
+        try:
+            await self._serve(app, _config(self._listener, logger))
+        finally:
+            await engine.close()
+        if self._fault:
+            raise self._fault
+
+    async def _serve(self, app: object, config: Config) -> None:
+        drained = asyncio.Event()
+        serving = asyncio.create_task(hypercorn_serve(app, config, shutdown_trigger=drained.wait))  # type: ignore[arg-type]
+        stopping = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        await self._drain()
+        drained.set()
+        done, _ = await asyncio.wait([serving], timeout=FLUSH)
+        if not done:
+            serving.cancel()
+        with suppress(asyncio.CancelledError):
+            await serving
+
+    async def _drain(self) -> None:
+        self._publish(ServerStopping(t=time.time(), grace=self._settings.grace))
+        draining = asyncio.create_task(self._ledger.drain(self._settings.grace))
+        hurrying = asyncio.create_task(self._hurry.wait())
+        await asyncio.wait([draining, hurrying], return_when=asyncio.FIRST_COMPLETED)
+        hurrying.cancel()
+        if not draining.done():
+            draining.cancel()
+            await self._ledger.drain(0)
+        self._bus.close()
+
+    def _stop(self) -> None:
+        """The first call drains, the second cuts the drain short."""
+        (self._hurry if self._stopping.is_set() else self._stopping).set()
+
+    def _catch_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(sign, self._stop)
+
+    def _started(self) -> ServerStarted:
+        host, port = self._listener.getsockname()[:2]
+        return ServerStarted(
+            t=time.time(),
+            version=__version__,
+            url=f"http://{f'[{host}]' if ':' in host else host}:{port}",
+            pid=os.getpid(),
+            max_running=self._settings.max_running,
+        )
+
+    def _publish(self, event: Event) -> None:
+        self._bus.publish(event)
+        for line in self._console.lines(event):
+            print(line, flush=True)
+        if isinstance(event, EngineDown) and event.retry_in is None and not self._stopping.is_set():
+            self._fault = ModelUnusable(event.detail)
+            self._stop()
+
+
+def _engine(settings: Settings, publish: Callable[[Event], None]) -> Engine:
+    from mlxtui.engine.process import EngineProcess
+
+    return EngineProcess(settings, publish)
+
+
+def _config(listener: socket.socket, logger: object) -> Config:
+    config = Config()
+    config.bind = [f"fd://{listener.fileno()}"]
+    config.backlog = 2048
+    config.keep_alive_timeout = 75  # longer than any client's own, or a client writes into a closing connection
+    config.keep_alive_max_requests = 1_000_000
+    config.alpn_protocols = ["http/1.1"]
+    config.include_server_header = False
+    config.accesslog = None
+    config.errorlog = logger  # type: ignore[assignment]
+    return config
+
+
+def _bind(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PortInUse(f"port {settings.port} is in use; pick another with --port") from error
+        raise UserError(f"can't listen on {settings.host}:{settings.port}: {error.strerror}") from error
+    return listener
+
+
+def _raise_file_limit() -> None:
+    """macOS starts processes with 256 open files: every connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 8192 if hard == resource.RLIM_INFINITY else min(8192, hard)
+    if soft < wanted:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -1,0 +1,87 @@
+"""The plain-text twin of the dashboard: events in, one line per transition of a request or the server out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from mlxtui.events import (
+    EngineDown,
+    EngineStep,
+    Event,
+    Logged,
+    ModelLoading,
+    ModelReady,
+    RequestFinished,
+    RequestQueued,
+    RequestReceived,
+    ServerStarted,
+    ServerStopping,
+)
+from mlxtui.text import safe_line
+
+
+class Console:
+    """Remembers only which requests it has already shown prefilling and decoding."""
+
+    def __init__(self) -> None:
+        self._prefilling: set[str] = set()
+        self._decoding: set[str] = set()
+
+    def lines(self, event: Event) -> list[str]:
+        clock = time.strftime("%H:%M:%S", time.localtime(event.t))
+        return [f"{clock}  {safe_line(text)}" for text in self._texts(event)]
+
+    def _texts(self, event: Event) -> Iterator[str]:
+        match event:
+            case ServerStarted():
+                yield f"mlxtui {event.version} listening on {event.url} (pid {event.pid})"
+            case ServerStopping():
+                yield f"stopping: running requests have {event.grace:g} s to finish"
+            case ModelLoading():
+                yield f"model {event.model}: {event.detail}"
+            case ModelReady():
+                size = event.weights_bytes / 1e6
+                yield (
+                    f"model {event.model} ready in {event.load_seconds:.1f} s on {event.device}: "
+                    f"{size:,.0f} MB, context {event.context_length:,}"
+                )
+            case EngineDown():
+                again = "" if event.retry_in is None else f"; next try in {event.retry_in:.1f} s"
+                yield f"engine down: {event.detail}{again}"
+            case Logged(level="warning" | "error"):
+                yield f"{event.level}: {event.message}"
+            case RequestReceived() | RequestQueued() | RequestFinished():
+                yield f"{event.id[:6]}  {self._request(event)}"
+            case EngineStep():
+                yield from self._step(event)
+
+    def _request(self, event: RequestReceived | RequestQueued | RequestFinished) -> str:
+        match event:
+            case RequestReceived():
+                return (
+                    f"{event.endpoint} from {event.client}, model {event.model}{', streamed' if event.stream else ''}"
+                )
+            case RequestQueued():
+                return f"queued: {event.prompt_tokens:,} prompt tokens"
+            case RequestFinished():
+                self._prefilling.discard(event.id)
+                self._decoding.discard(event.id)
+                return self._finished(event)
+
+    def _finished(self, event: RequestFinished) -> str:
+        if event.error:
+            return f"✗ {event.status} {event.error} ({event.total:.2f} s)"
+        decode = event.total - (event.ttft or 0.0)
+        speed = f", {(event.completion_tokens - 1) / decode:.1f} tok/s" if event.completion_tokens > 1 else ""
+        return f"✓ {event.outcome}: {event.completion_tokens:,} tokens in {event.total:.2f} s{speed}"
+
+    def _step(self, step: EngineStep) -> Iterator[str]:
+        for prefill in step.prefills:
+            if prefill.id not in self._prefilling:
+                self._prefilling.add(prefill.id)
+                yield f"{prefill.id[:6]}  prefill: {prefill.total:,} tokens, {prefill.cached:,} of them cached"
+        for decoded in step.decoded:
+            if decoded.id not in self._decoding:
+                self._decoding.add(decoded.id)
+                yield f"{decoded.id[:6]}  decode"

@@ -1,0 +1,277 @@
+"""One exchange with a client: from the first byte of its request to the last of its answer, and what is kept after.
+
+An Exchange drives a pipeline Run in a task of its own and logs its deltas; the client's response, the inspector and
+whoever comes later read that log at their own pace. The Ledger keeps the last ones, bounded in number and bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import Any
+from uuid import uuid4
+
+from mlxtui.api.body import parse_object
+from mlxtui.errors import ApiError, Cancelled, Unavailable
+from mlxtui.events import Event, Outcome, RequestFinished, RequestReceived
+from mlxtui.pipeline import Run
+from mlxtui.text import safe_line
+from mlxtui.types import CallArguments, CallStart, Delta, Finish, Reasoning, Text, Timings, Usage
+
+log = logging.getLogger(__name__)
+
+KEPT = 256
+KEPT_BYTES = 64 << 20
+
+
+class Exchange:
+    """Begun with the request's body; ends exactly once, with an answer or an error."""
+
+    def __init__(self, endpoint: str, client: str, raw: bytes, publish: Callable[[Event], None], id: str = "") -> None:
+        self.id = id or uuid4().hex[:16]
+        self.endpoint = endpoint
+        self.client = client
+        self.size = len(raw)
+        self.created = int(time.time())
+        self.body: dict[str, Any] = {}
+        self.error: ApiError | None = None
+        self.outcome: Outcome | None = None
+        self._publish = publish
+        self._begun = time.monotonic()
+        self._run: Run | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._log: list[Delta] = []
+        self._changed = asyncio.Event()
+        self._stop_with: ApiError | None = None
+        self._fault = self._read(raw)
+
+    def _read(self, raw: bytes) -> ApiError | None:
+        fault = None
+        try:
+            self.body = parse_object(raw)
+        except ApiError as error:
+            fault = error
+        model, stream = self.body.get("model"), self.body.get("stream")
+        self._publish(
+            RequestReceived(
+                t=time.time(),
+                id=self.id,
+                endpoint=self.endpoint,
+                client=safe_line(self.client, 40),
+                model=safe_line(model, 80) if isinstance(model, str) else "",
+                stream=stream is True,
+            )
+        )
+        return fault
+
+    def json(self) -> dict[str, Any]:
+        """The request's body.
+
+        Raises:
+            InvalidRequest: it is no JSON object.
+        """
+        if self._fault:
+            raise self._fault
+        return self.body
+
+    @property
+    def usage(self) -> Usage:
+        return self._run.usage if self._run else Usage()
+
+    @property
+    def timings(self) -> Timings:
+        return self._run.timings if self._run else Timings(total=time.monotonic() - self._begun)
+
+    @property
+    def finished(self) -> bool:
+        return self.outcome is not None
+
+    def start(self, run: Run) -> None:
+        self._run = run
+        self._task = asyncio.create_task(self._drive(run), name=f"exchange {self.id}")
+        # A task that is cancelled before its first step never enters `_drive`.
+        self._task.add_done_callback(lambda _: None if self.finished else self._end_cancelled())
+
+    def cancel(self, reason: ApiError) -> bool:
+        """End the run with `reason`; False when it has ended already."""
+        if self.finished or self._task is None:
+            return False
+        self._stop_with = reason
+        self._task.cancel()
+        return True
+
+    def reject(self, error: ApiError) -> None:
+        """The request never reached the engine."""
+        self._end("error", error)
+
+    async def started(self) -> None:
+        """Wait until the answer begins: from then on a failure is reported within it.
+
+        Raises:
+            ApiError: it never begins.
+        """
+        while not self._log and not self.finished:
+            await self._changed.wait()
+        if self.error and not self._log:
+            raise self.error
+
+    async def ended(self) -> None:
+        """Wait until the last event of this exchange is out."""
+        if self._task:
+            await asyncio.wait([self._task])
+
+    async def follow(self, silence: float | None = None) -> AsyncGenerator[tuple[Delta, ...], None]:
+        """All deltas so far, then those to come, in batches; an empty batch after `silence` seconds without any.
+
+        Raises:
+            ApiError: the exchange's own, after the last delta.
+        """
+        log, at = self._log, 0
+        while True:
+            changed = self._changed
+            if at < len(log):
+                batch = tuple(log[at:])
+                at = len(log)
+                yield batch
+            elif self.finished:
+                if self.error:
+                    raise self.error
+                return
+            else:
+                try:
+                    async with asyncio.timeout(silence):
+                        await changed.wait()
+                except TimeoutError:
+                    yield ()
+
+    async def _drive(self, run: Run) -> None:
+        try:
+            async with aclosing(run.deltas()) as batches:
+                async for batch in batches:
+                    self._log.extend(batch)
+                    self._wake()
+            assert isinstance(self._log[-1], Finish)
+            self._end(self._log[-1].reason, None)
+        except asyncio.CancelledError:
+            self._end_cancelled()
+        except ApiError as error:
+            self._end("error", error)
+        except Exception:
+            log.exception("request %s broke the server's own code", self.id)
+            self._end("error", ApiError("internal error", code="internal_error"))
+
+    def _end_cancelled(self) -> None:
+        self._end("cancelled", self._stop_with or Cancelled("the request was cancelled"))
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def _end(self, outcome: Outcome, error: ApiError | None) -> None:
+        self.outcome, self.error = outcome, error
+        self._wake()
+        usage, timings = self.usage, self.timings
+        self._publish(
+            RequestFinished(
+                t=time.time(),
+                id=self.id,
+                status=error.status if error else 200,
+                outcome=outcome,
+                error=safe_line(error.message, 300) if error else None,
+                prompt_tokens=usage.prompt_tokens,
+                cached_tokens=usage.cached_tokens,
+                completion_tokens=usage.completion_tokens,
+                reasoning_tokens=usage.reasoning_tokens,
+                ttft=timings.ttft,
+                total=timings.total,
+            )
+        )
+
+    def output(self) -> dict[str, Any]:
+        """What the model has said so far: `reasoning`, `content`, `tool_calls`."""
+        text: dict[type, list[str]] = {Text: [], Reasoning: []}
+        calls: list[dict[str, str]] = []
+        for delta in self._log:
+            match delta:
+                case Text() | Reasoning():
+                    text[type(delta)].append(delta.text)
+                case CallStart():
+                    calls.append({"id": delta.id, "name": delta.name, "arguments": ""})
+                case CallArguments():
+                    calls[delta.index]["arguments"] += delta.text
+        return {"reasoning": "".join(text[Reasoning]), "content": "".join(text[Text]), "tool_calls": calls}
+
+    def to_json(self) -> dict[str, Any]:
+        """For the inspector."""
+        usage, timings = self.usage, self.timings
+        return {
+            "id": self.id,
+            "endpoint": self.endpoint,
+            "client": self.client,
+            "created": self.created,
+            "request": self.body,
+            "output": self.output(),
+            "finished": self.finished,
+            "outcome": self.outcome,
+            "error": self.error.body()["error"] if self.error else None,
+            "status": self.error.status if self.error else 200,
+            "usage": {name: getattr(usage, name) for name in Usage.__dataclass_fields__},
+            "timings": {name: getattr(timings, name) for name in Timings.__dataclass_fields__},
+        }
+
+
+class Ledger:
+    """The exchanges that are under way and the last ones that ended."""
+
+    def __init__(self, publish: Callable[[Event], None], kept: int = KEPT, kept_bytes: int = KEPT_BYTES) -> None:
+        self.closing = False
+        self._publish = publish
+        self._kept = kept
+        self._kept_bytes = kept_bytes
+        self._exchanges: OrderedDict[str, Exchange] = OrderedDict()
+
+    def open(self, endpoint: str, client: str, raw: bytes, id: str = "") -> Exchange:
+        """A new exchange; a replayed one keeps the `id` it was recorded under.
+
+        Raises:
+            Unavailable: the server is shutting down.
+        """
+        if self.closing:
+            raise Unavailable("the server is shutting down", code="shutting_down", retry_after=5)
+        exchange = Exchange(endpoint, client, raw, self._publish, id)
+        self._exchanges[exchange.id] = exchange
+        self._forget_old()
+        return exchange
+
+    def get(self, id: str) -> Exchange | None:
+        return self._exchanges.get(id)
+
+    def live(self) -> list[Exchange]:
+        return [exchange for exchange in self._exchanges.values() if not exchange.finished]
+
+    async def drain(self, grace: float) -> None:
+        """Take nothing new, let what runs finish for `grace` seconds, then end the rest with an error in band."""
+        self.closing = True
+        try:
+            async with asyncio.timeout(grace):
+                await self._all_ended()
+        except TimeoutError:
+            for exchange in self.live():
+                exchange.cancel(Unavailable("the server is shutting down", code="shutting_down", retry_after=5))
+            await self._all_ended()
+
+    async def _all_ended(self) -> None:
+        for exchange in self.live():
+            await exchange.ended()
+
+    def _forget_old(self) -> None:
+        done = [exchange for exchange in self._exchanges.values() if exchange.finished]
+        size = sum(exchange.size for exchange in done)
+        while done and (len(done) > self._kept or size > self._kept_bytes):
+            oldest = done.pop(0)
+            size -= oldest.size
+            del self._exchanges[oldest.id]
