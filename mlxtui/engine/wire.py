@@ -1,0 +1,160 @@
+"""What the server and its worker say to each other: frozen values as length-prefixed pickles over a local socket pair.
+
+The worker speaks once per engine *step*, never per token. Only our own child is at the other end, hence pickle.
+Knows neither MLX nor asyncio's loop beyond a StreamReader.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import socket
+import struct
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from mlxtui.engine.interface import Failure, Job, ModelInfo, ParsedCall, Piece, Prefill, Rendered, Stats
+from mlxtui.events import LogLevel
+from mlxtui.types import Tool
+
+_HEADER = struct.Struct("!I")
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """The first command: what to load and how much of the machine it may take."""
+
+    model: str
+    context_length: int | None
+    max_running: int
+    cache_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParseCalls:
+    ticket: int
+    text: str
+    tools: tuple[Tool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    model: ModelInfo
+
+
+@dataclass(frozen=True, slots=True)
+class LoadFailed:
+    """The model can't be loaded; `message` is one sentence for a person."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    ticket: int
+    calls: tuple[ParsedCall, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A line for the log."""
+
+    level: LogLevel
+    message: str
+    job: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """All that one engine step brought."""
+
+    prefills: tuple[Prefill, ...]
+    pieces: tuple[Piece, ...]
+    failures: tuple[Failure, ...]
+    stats: Stats
+
+
+Command = Setup | Submit | Cancel | ParseCalls
+Report = Loading | Ready | LoadFailed | Rendered | Failure | StepReport | Parsed | Note
+
+
+def frame(message: Command | Report) -> bytes:
+    """The message as it goes over the socket: 4 bytes of length, then the pickle."""
+    payload = pickle.dumps(_packed(message), pickle.HIGHEST_PROTOCOL)
+    return _HEADER.pack(len(payload)) + payload
+
+
+def _packed(message: Command | Report) -> Any:
+    """A StepReport as plain tuples: pickling frozen slotted dataclasses costs ten times as much, 32 rows a step."""
+    if not isinstance(message, StepReport):
+        return message
+    pieces = [(p.id, p.text, p.tokens, p.finish) for p in message.pieces]
+    stats = message.stats
+    numbers = tuple(getattr(stats, name) for name in Stats.__slots__)
+    return (message.prefills, pieces, message.failures, numbers)
+
+
+def _unpacked(payload: bytes) -> Any:
+    message = pickle.loads(payload)
+    if not isinstance(message, tuple):
+        return message
+    prefills, pieces, failures, numbers = message
+    return StepReport(prefills, tuple(Piece(*p) for p in pieces), failures, Stats(*numbers))
+
+
+async def receive(reader: asyncio.StreamReader) -> Report | None:
+    """The worker's next report; None when it has hung up."""
+    try:
+        (size,) = _HEADER.unpack(await reader.readexactly(_HEADER.size))
+        report: Report = _unpacked(await reader.readexactly(size))
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return None
+    return report
+
+
+class Link:
+    """The worker's end: blocking, sent to by several threads, received from by one."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._stream = connection.makefile("rb")
+        self._sending = threading.Lock()
+
+    def send(self, report: Command | Report) -> None:
+        """Send whole; silently nothing when the server is gone (`receive` tells that)."""
+        try:
+            with self._sending:
+                self._connection.sendall(frame(report))
+        except OSError:
+            pass
+
+    def receive(self) -> Command | None:
+        """The next command; None when the server has hung up."""
+        try:
+            header = self._stream.read(_HEADER.size)
+            if len(header) < _HEADER.size:
+                return None
+            (size,) = _HEADER.unpack(header)
+            payload = self._stream.read(size)
+        except OSError:
+            return None
+        if len(payload) < size:
+            return None
+        command: Command = _unpacked(payload)
+        return command

@@ -1,0 +1,88 @@
+"""`python -m mlxtui.engine.worker FD`: serve the engine's protocol on a socket until the other end hangs up.
+
+The main thread owns MLX: it loads, steps, evaluates and frees. It sleeps on its inbox while there is nothing to do.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import sys
+from queue import Empty
+
+from mlxtui.engine.wire import Cancel, Link, LoadFailed, Loading, Note, Ready, Setup
+from mlxtui.engine.worker import device
+from mlxtui.engine.worker.desk import Desk, HangUp, Order
+from mlxtui.engine.worker.model import LoadError, load
+from mlxtui.engine.worker.scheduler import Scheduler
+from mlxtui.events import LogLevel
+
+_log = logging.getLogger("mlxtui.engine")
+_LEVELS: dict[int, LogLevel] = {logging.ERROR: "error", logging.WARNING: "warning"}
+
+
+class _Notes(logging.Handler):
+    """Log records as Notes to the server, which owns the log."""
+
+    def __init__(self, link: Link) -> None:
+        super().__init__(logging.INFO)
+        self._link = link
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._link.send(Note(_LEVELS.get(record.levelno, "info"), self.format(record)))
+
+
+def main() -> int:
+    link = Link(socket.socket(fileno=int(sys.argv[1])))
+    _log.addHandler(_Notes(link))
+    _log.propagate = False
+    setup = link.receive()
+    if not isinstance(setup, Setup):
+        return 1
+    desk = Desk(link)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; what it means, the server decides
+    signal.signal(signal.SIGTERM, lambda *_: desk.inbox.put(HangUp()))
+    desk.open()
+    # The renderer takes the interpreter for milliseconds at a time: let the stepping thread have it back soon.
+    sys.setswitchinterval(0.001)
+    try:
+        return _serve(setup, link, desk)
+    finally:
+        device.shut_down()
+
+
+def _serve(setup: Setup, link: Link, desk: Desk) -> int:
+    try:
+        model = load(setup.model, setup.context_length, lambda detail: link.send(Loading(detail)))
+    except LoadError as error:
+        link.send(LoadFailed(str(error)))
+        return 1
+    scheduler = Scheduler(model, max_running=setup.max_running, cache_bytes=setup.cache_bytes)
+    desk.open_rendering(model)
+    link.send(Ready(model.info))
+    while _obey(scheduler, desk):
+        if not scheduler.idle:
+            report = scheduler.step()
+            if report.prefills or report.pieces or report.failures:
+                link.send(report)
+    return 0
+
+
+def _obey(scheduler: Scheduler, desk: Desk) -> bool:
+    """Carry out all orders that are there, waiting for one if there is nothing else to do; False: hang up."""
+    while True:
+        try:
+            order: Order = desk.inbox.get(block=scheduler.idle)
+        except Empty:
+            return True
+        if isinstance(order, HangUp):
+            return False
+        if isinstance(order, Cancel):
+            scheduler.cancel(order.id)
+        else:
+            scheduler.admit(order)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,132 @@
+"""The decoding batch: one forward pass a step for all running slots, on mlx-lm's batch caches.
+
+Slots join and leave between steps. Step n+1 is started before the tokens of step n are read, so that Python works
+while the device does. A single slot keeps its plain cache: no mask array, no copy. Knows nothing of jobs or text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import mlx.core as mx
+
+from mlxtui.engine.worker.sampling import Sampler
+from mlxtui.engine.worker.slot import Slot
+
+_SETTLE_EVERY = 64
+
+
+class Batch:
+    """The running slots. After an exception from any method call `dissolve`: the caches are in an unknown state."""
+
+    def __init__(self, module: Any) -> None:
+        self._module = module
+        self.slots: list[Slot] = []
+        self._caches: list[Any] = []
+        self._merged = False
+        self._pending: Any = None  # (n,) the tokens to be fed next, possibly still being computed
+        self._sampler = Sampler([])
+        self._steps = 0
+
+    def join(self, slots: Sequence[Slot]) -> None:
+        """Take in prefilled slots; their first tokens come out of the step after next."""
+        if not slots:
+            return
+        running = len(self.slots)
+        self.slots.extend(slots)  # first of all: whoever breaks the merge is found among the batch's slots
+        if running or len(slots) > 1:
+            self._merge(running, [slot.caches for slot in slots])
+        else:
+            self._caches, self._merged = slots[0].caches, False
+        fed = mx.array([slot.tokens[-1] for slot in slots])
+        self._pending = mx.concatenate([self._pending, fed]) if running else fed
+        for slot in slots:
+            slot.caches, slot.joined, slot.drawn = [], False, slot.generated
+        self._sampler = Sampler([slot.prompt.choice for slot in self.slots])
+
+    def _merge(self, running: int, incoming: list[list[Any]]) -> None:
+        if running and self._merged:
+            for mine, theirs in zip(self._caches, merge(incoming), strict=True):
+                mine.extend(theirs)
+        else:
+            self._caches = merge([self._caches, *incoming] if running else incoming)
+        self._merged = True
+
+    def leave(self, gone: Collection[Slot]) -> None:
+        """Drop slots; take their caches with `extract` first."""
+        keep = [i for i, slot in enumerate(self.slots) if slot not in gone]
+        if len(keep) == len(self.slots):
+            return
+        if not keep:
+            self.dissolve()
+            return
+        if len(keep) == 1:
+            self._caches, self._merged = self.extract(self.slots[keep[0]]), False
+        else:
+            for cache in self._caches:
+                cache.filter(keep)
+        self._pending = self._pending[mx.array(keep)]
+        self.slots = [self.slots[i] for i in keep]
+        self._sampler = Sampler([slot.prompt.choice for slot in self.slots])
+
+    def extract(self, slot: Slot) -> list[Any]:
+        """A plain cache of this slot's tokens, lazy: see `PrefixCache.store`."""
+        if not self._merged:
+            return self._caches
+        row = self.slots.index(slot)
+        return [cache.extract(row) for cache in self._caches]
+
+    def settle(self) -> None:
+        """Wait for the step in flight, so that what is timed next is timed alone."""
+        if self._pending is not None:
+            mx.eval(self._pending)
+
+    def dissolve(self) -> list[Slot]:
+        """Empty the batch whatever state it is in; returns the slots that were in it."""
+        slots, self.slots = self.slots, []
+        self._caches, self._merged, self._pending = [], False, None
+        return slots
+
+    def step(self) -> list[tuple[Slot, int]]:
+        """Start computing the next tokens, then wait for and return those that the last step started."""
+        fed = self._pending
+        logits = self._module(fed[:, None], cache=self._caches)[:, -1, :]
+        self._pending = self._draw(logits)
+        mx.async_eval(self._pending)  # type: ignore[no-untyped-call]
+        self._steps += 1
+        if self._steps % _SETTLE_EVERY == 0:
+            # Recurrent caches count their padding down lazily: unevaluated, each step would keep a buffer alive.
+            mx.eval([cache.state for cache in self._caches])
+        return self._arrived(fed.tolist())
+
+    def _arrived(self, values: list[int]) -> list[tuple[Slot, int]]:
+        out = []
+        for slot, token in zip(self.slots, values, strict=True):
+            if slot.joined:
+                slot.tokens.append(token)
+                out.append((slot, token))
+            slot.joined = True  # until then the token fed is the last of its prompt, not a new one
+        return out
+
+    def _draw(self, logits: mx.array) -> mx.array:
+        positions = [slot.drawn for slot in self.slots]
+        for slot in self.slots:
+            slot.drawn += 1
+        try:
+            return self._sampler(logits, positions)
+        except Exception:  # whatever a filter raises belongs to the slot that brought it
+            drawn = [self._draw_alone(slot, logits[i : i + 1]) for i, slot in enumerate(self.slots)]
+            return mx.concatenate(drawn)
+
+    def _draw_alone(self, slot: Slot, logits: mx.array) -> mx.array:
+        try:
+            return Sampler([slot.prompt.choice])(logits, [slot.drawn - 1])
+        except Exception as error:
+            slot.failure = error
+            return mx.argmax(logits, axis=-1)
+
+
+def merge(caches: list[list[Any]]) -> list[Any]:
+    """One batch cache per layer from the plain caches of several sequences."""
+    return [layer[0].merge(list(layer)) for layer in zip(*caches, strict=True)]

@@ -1,0 +1,91 @@
+"""The front desk of the worker: two threads between the socket and the owner thread. Neither touches MLX.
+
+The reader takes commands off the socket; the renderer turns jobs into prompts. A job that is cancelled before it is
+rendered never reaches the owner thread.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from queue import SimpleQueue
+
+from mlxtui.engine.interface import Failure, Job
+from mlxtui.engine.wire import Cancel, Link, ParseCalls, Parsed, Submit
+from mlxtui.engine.worker.model import Model
+from mlxtui.engine.worker.prompt import parse_calls, prepare
+from mlxtui.engine.worker.slot import Prompt
+
+STUCK_AFTER = 5.0
+
+
+class HangUp:
+    """The server is gone, or wants the worker gone."""
+
+
+Order = Prompt | Cancel | HangUp
+
+
+class Desk:
+    """`inbox` is what the owner thread lives on."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self.inbox: SimpleQueue[Order] = SimpleQueue()
+        self._todo: SimpleQueue[Job | ParseCalls] = SimpleQueue()
+        self._unrendered: set[str] = set()
+        self._lock = threading.Lock()
+
+    def open(self) -> None:
+        """Start reading commands; before the model is loaded, so that a server that leaves is noticed."""
+        _thread("reader", self._read)
+
+    def open_rendering(self, model: Model) -> None:
+        _thread("renderer", lambda: self._render(model))
+
+    def _read(self) -> None:
+        while (command := self._link.receive()) is not None:
+            if isinstance(command, Submit):
+                with self._lock:
+                    self._unrendered.add(command.job.id)
+                self._todo.put(command.job)
+            elif isinstance(command, ParseCalls):
+                self._todo.put(command)
+            elif isinstance(command, Cancel):
+                self._cancel(command)
+        self.inbox.put(HangUp())
+        time.sleep(STUCK_AFTER)
+        os._exit(1)  # the owner thread is stuck in a load or a kernel: nobody is left to wait for it
+
+    def _cancel(self, command: Cancel) -> None:
+        with self._lock:
+            if command.id in self._unrendered:
+                self._unrendered.remove(command.id)
+                return
+        self.inbox.put(command)
+
+    def _render(self, model: Model) -> None:
+        while True:
+            todo = self._todo.get()
+            if isinstance(todo, ParseCalls):
+                self._link.send(Parsed(todo.ticket, parse_calls(model.tokenizer, todo.text, todo.tools)))
+            elif todo.id in self._unrendered:
+                self._hand_over(todo, prepare(model, todo))
+
+    def _hand_over(self, job: Job, prepared: object) -> None:
+        with self._lock:
+            if job.id not in self._unrendered:
+                return
+            self._unrendered.remove(job.id)
+            if isinstance(prepared, Failure):
+                self._link.send(prepared)
+            elif isinstance(prepared, tuple):
+                rendered, prompt = prepared
+                self._link.send(rendered)
+                self.inbox.put(prompt)
+
+
+def _thread(name: str, target: Callable[[], None]) -> None:
+    threading.Thread(target=target, name=name, daemon=True).start()

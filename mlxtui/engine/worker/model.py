@@ -1,0 +1,178 @@
+"""From a model's name to a Model that is ready to generate, or a LoadError with one sentence for a person.
+
+Never touches the network: a name is the embedded model, a directory, or a Hugging Face id that is already on disk.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+from huggingface_hub import snapshot_download
+from mlx.utils import tree_flatten
+from mlx_lm.models.cache import KVCache, RotatingKVCache, make_prompt_cache
+from mlx_lm.utils import DEFAULT_ALLOW_PATTERNS, get_total_parameters, load_model, load_tokenizer
+
+from mlxtui.engine.interface import Dialect, ModelInfo
+from mlxtui.engine.worker import device
+from mlxtui.settings import EMBEDDED_MODEL
+from mlxtui.types import Sampling
+
+UNKNOWN_CONTEXT = 32_768
+_CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "max_sequence_length")
+
+
+class LoadError(Exception):
+    """Its text is one human sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A loaded model: `module` is mlx-lm's, `vocab` the width of its logits, `batchable` whether its caches merge."""
+
+    module: Any
+    tokenizer: Any
+    info: ModelInfo
+    vocab: int
+    batchable: bool
+
+
+def load(name: str, context_length: int | None, tell: Callable[[str], None]) -> Model:
+    """Find and load a model; `tell` is called with what is being done.
+
+    Raises:
+        LoadError: it is not there, incomplete, or nothing MLX can run.
+    """
+    path = find(name)
+    tell(f"reading {name}")
+    module, tokenizer, config = _read(name, path)
+    if device.on_cpu():
+        # 16-bit floats have no fast kernels on a CPU: f32 decodes twice as fast and takes OpenBLAS for prompts.
+        module.set_dtype(mx.float32)
+        mx.eval(module.parameters())
+    tell("warming up")
+    vocab, kv_bytes = _probe(name, module)
+    own = _context_length(config, tokenizer)
+    info = ModelInfo(
+        id=name if name == EMBEDDED_MODEL or not Path(name).exists() else path.resolve().name,
+        context_length=min(own, context_length or own),
+        dialect=dialect(tokenizer),
+        created=int((path / "config.json").stat().st_mtime),
+        parameters=get_total_parameters(module),
+        weights_bytes=sum(array.nbytes for _, array in tree_flatten(module.parameters())),
+        kv_bytes_per_token=kv_bytes,
+        sampling=_sampling(path),
+        device=device.name(),
+    )
+    return Model(module, tokenizer, info, vocab, all(map(_merges, make_prompt_cache(module))))
+
+
+def find(name: str) -> Path:
+    """The directory of a model.
+
+    Raises:
+        LoadError: neither the embedded model, nor a directory, nor a complete model in the Hugging Face cache.
+    """
+    if name == EMBEDDED_MODEL:
+        path = Path(str(resources.files("mlxtui") / "tiny"))
+    elif Path(name).expanduser().exists():
+        path = Path(name).expanduser()
+    else:
+        path = _cached(name)
+    if not (path / "config.json").is_file():
+        raise LoadError(f"{path} is not a model: it has no config.json")
+    return path
+
+
+def _cached(name: str) -> Path:
+    try:
+        return Path(snapshot_download(name, local_files_only=True, allow_patterns=DEFAULT_ALLOW_PATTERNS))
+    except Exception:  # each kind of a wrong name has an exception of its own, over three libraries
+        raise LoadError(
+            f"model {name!r} not found: it is neither a directory nor a complete model in the Hugging Face cache"
+        ) from None
+
+
+def _read(name: str, path: Path) -> tuple[Any, Any, dict[str, Any]]:
+    try:
+        module, config = load_model(path)
+        tokenizer = load_tokenizer(path, eos_token_ids=config.get("eos_token_id"))
+    except Exception as error:
+        raise LoadError(_sentence(name, path, error)) from error
+    return module, tokenizer, config
+
+
+def _sentence(name: str, path: Path, error: Exception) -> str:
+    said = (str(error).strip().splitlines() or [""])[0]
+    if not any(path.glob("model*.safetensors")):
+        return f"{path} is not a model MLX can load: it has no model*.safetensors"
+    if isinstance(error, json.JSONDecodeError):
+        return f"model {name!r} is broken: a JSON file in {path} can't be read ({said})"
+    if isinstance(error, KeyError):
+        return f"model {name!r} is broken: its config.json lacks {said}"
+    if said.startswith("Model type"):
+        return f"model {name!r} can't be loaded: mlx-lm does not know its architecture ({said.rstrip('.')})"
+    return f"model {name!r} can't be loaded: {said or type(error).__name__}"
+
+
+def _probe(name: str, module: Any) -> tuple[int, int]:
+    """Run one token: the width of the logits, bytes of KV cache per token, and the kernels are warm."""
+    cache = make_prompt_cache(module)
+    try:
+        logits = module(mx.array([[0]]), cache=cache)
+        mx.eval(logits, [c.state for c in cache])
+    except Exception as error:
+        raise LoadError(f"model {name!r} loads but can't compute: {error}") from error
+    return logits.shape[-1], sum(_bytes_per_token(c) for c in cache)
+
+
+def _bytes_per_token(cache: Any) -> int:
+    if isinstance(cache, KVCache | RotatingKVCache):
+        return int(cache.nbytes // cache.keys.shape[2])
+    return sum(_bytes_per_token(c) for c in getattr(cache, "caches", ()))
+
+
+def _merges(cache: Any) -> bool:
+    """Whether mlx-lm can put several of these caches into one batch."""
+    return hasattr(cache, "merge") and all(map(_merges, getattr(cache, "caches", ())))
+
+
+def _context_length(config: dict[str, Any], tokenizer: Any) -> int:
+    for level in (config, config.get("text_config") or {}):
+        for key in _CONTEXT_KEYS:
+            if isinstance(level.get(key), int) and level[key] > 0:
+                return int(level[key])
+    said = getattr(tokenizer, "model_max_length", None)
+    return said if isinstance(said, int) and 0 < said < 1 << 30 else UNKNOWN_CONTEXT
+
+
+def dialect(tokenizer: Any) -> Dialect:
+    """The markers mlx-lm found in the tokenizer's vocabulary and chat template."""
+    think = (tokenizer.think_start, tokenizer.think_end) if tokenizer.has_thinking else None
+    if not tokenizer.has_tool_calling:
+        return Dialect(think=think)
+    syntax = tokenizer.tool_parser.__module__.rsplit(".", 1)[-1]
+    return Dialect(think, (tokenizer.tool_call_start, tokenizer.tool_call_end or ""), syntax)
+
+
+def _sampling(path: Path) -> Sampling:
+    """What the model's makers recommend in generation_config.json; an unreadable one recommends nothing."""
+    try:
+        said = json.loads((path / "generation_config.json").read_text(encoding="utf-8"))
+        return Sampling(
+            temperature=0.0 if said.get("do_sample") is False else _number(said.get("temperature")),
+            top_p=_number(said.get("top_p")),
+            top_k=int(said["top_k"]) if said.get("top_k") is not None else None,
+            min_p=_number(said.get("min_p")),
+        )
+    except (OSError, ValueError, TypeError, AttributeError):
+        return Sampling()
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)

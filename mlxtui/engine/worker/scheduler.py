@@ -1,0 +1,201 @@
+"""Continuous batching: Prompts in, one StepReport per step out. The owner thread calls everything here.
+
+A step: waiting prompts take free slots in order of arrival, prefilling slots get a share of the step's time each in
+turn (so that short prompts overtake long ones), those that are done join the batch, the batch decodes one token each.
+What breaks is the fault of one slot: that one fails, the others go on with equal tokens.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Literal
+
+import mlx.core as mx
+from mlx_lm.models.cache import can_trim_prompt_cache
+
+from mlxtui.engine.interface import Failure, Piece, Prefill, Stats
+from mlxtui.engine.wire import StepReport
+from mlxtui.engine.worker import device
+from mlxtui.engine.worker.batch import Batch
+from mlxtui.engine.worker.cache import PrefixCache
+from mlxtui.engine.worker.detokenize import text_of
+from mlxtui.engine.worker.model import Model
+from mlxtui.engine.worker.prefill import Prefiller
+from mlxtui.engine.worker.slot import Prompt, Slot
+
+_BUSY, _ALONE = 0.05, 0.2  # seconds of prefill in a step: while others wait for it, and while nobody does
+_CLEAN_EVERY = 512
+_log = logging.getLogger("mlxtui.engine")
+
+
+class Scheduler:
+    """`max_running` slots, prefilling ones included, over one model; a model whose caches can't merge runs one."""
+
+    def __init__(
+        self, model: Model, *, max_running: int, cache_bytes: int, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self._tokenizer = model.tokenizer
+        self._capacity = max_running if model.batchable else 1
+        self._eos = frozenset(model.tokenizer.eos_token_ids)
+        self._waiting: deque[Prompt] = deque()
+        self._prefilling: deque[Slot] = deque()
+        self._ready: deque[Slot] = deque()
+        self._batch = Batch(model.module)
+        self._prefiller = Prefiller(model.module, clock)
+        self.cache = PrefixCache(model.module, cache_bytes)
+        self._prefills: list[Prefill] = []
+        self._pieces: list[Piece] = []
+        self._failures: list[Failure] = []
+        self._steps = 0
+
+    @property
+    def idle(self) -> bool:
+        return not (self._waiting or self._prefilling or self._ready or self._batch.slots)
+
+    def admit(self, prompt: Prompt) -> None:
+        self._waiting.append(prompt)
+
+    def cancel(self, job: str) -> None:
+        """Forget a job wherever it is; what it has computed goes to the prefix cache."""
+        self._waiting = deque(prompt for prompt in self._waiting if prompt.id != job)
+        for line in (self._prefilling, self._ready):
+            for slot in [slot for slot in line if slot.id == job]:
+                line.remove(slot)
+                self.cache.store(slot.tokens[: slot.done], slot.caches)
+        running = [slot for slot in self._batch.slots if slot.id == job]
+        for slot in running:
+            slot.finished = True
+        self._attempt(lambda: self._retire(running))
+
+    def step(self) -> StepReport:
+        """Move everything on by one step."""
+        self._steps += 1
+        if self._steps % _CLEAN_EVERY == 0:
+            mx.clear_cache()
+        while self._waiting and self._taken < self._capacity:
+            self._start(self._waiting.popleft())
+        if self._prefilling:
+            self._attempt(self._batch.settle)
+            self._prefill()
+        self._attempt(self._join)
+        self._attempt(self._decode)
+        return self._report()
+
+    @property
+    def _taken(self) -> int:
+        return len(self._prefilling) + len(self._ready) + len(self._batch.slots)
+
+    def _start(self, prompt: Prompt) -> None:
+        caches, done = self.cache.fetch(prompt.tokens[:-1])
+        slot = Slot(prompt, self._tokenizer.detokenizer, caches, done, list(prompt.tokens), cached=done)
+        self._prefills.append(Prefill(slot.id, done, len(slot.tokens), done))
+        self._prefilling.append(slot)
+
+    def _prefill(self) -> None:
+        alone = len(self._prefilling) == 1 and not self._batch.slots and not self._ready
+        budget = left = _ALONE if alone else _BUSY
+        while self._prefilling and left > budget / 4:
+            slot = self._prefilling.popleft()
+            try:
+                if slot.ahead:
+                    left -= self._prefiller.feed(slot, left)
+            except Exception as error:
+                self._fail(slot, error)
+                continue
+            self._progress(slot)
+            (self._prefilling if slot.ahead else self._ready).append(slot)
+
+    def _progress(self, slot: Slot) -> None:
+        total = len(slot.prompt.tokens)
+        if not slot.generated:
+            self._prefills.append(Prefill(slot.id, slot.done if slot.ahead else total, total, slot.cached))
+        if not slot.ahead and not can_trim_prompt_cache(slot.caches):
+            # What can't be trimmed serves the next turn only if it ends where that turn's history does: at the prompt.
+            self.cache.store(slot.tokens[: slot.done], copy.deepcopy(slot.caches))
+
+    def _join(self) -> None:
+        suspects = [slot for slot in (*self._batch.slots, *self._prefilling, *self._ready) if slot.suspect]
+        if not suspects:
+            joining = list(self._ready)
+        elif any(slot.suspect for slot in self._batch.slots):
+            return
+        else:
+            joining = [slot for slot in self._ready if slot.suspect][:1]
+        for slot in joining:
+            self._ready.remove(slot)
+        self._batch.join(joining)
+
+    def _decode(self) -> None:
+        if not self._batch.slots:
+            return
+        for slot, token in self._batch.step():
+            slot.suspect = False
+            try:
+                self._emit(slot, token)
+            except Exception as error:
+                slot.failure = error
+        broken = [slot for slot in self._batch.slots if slot.failure and not slot.finished]
+        for slot in broken:
+            slot.finished = True
+            self._fail(slot, slot.failure)
+        self._retire([slot for slot in self._batch.slots if slot.finished])
+
+    def _emit(self, slot: Slot, token: int) -> None:
+        ended = token in self._eos
+        slot.finished = ended or slot.generated >= slot.prompt.max_new
+        text = text_of(slot.detokenizer, None if ended else token, slot.finished)
+        reason: Literal["stop", "length"] = "stop" if ended else "length"
+        self._pieces.append(Piece(slot.id, text, (token,), reason if slot.finished else None))
+
+    def _retire(self, slots: list[Slot]) -> None:
+        """Free the slots of finished jobs and keep their caches."""
+        for slot in slots:
+            if slot.failure is None and slot.joined:
+                self.cache.store(slot.tokens, self._batch.extract(slot))
+        self._batch.leave(slots)
+
+    def _attempt(self, action: Callable[[], None]) -> None:
+        """Run a change of the batch. If it breaks, the batch is lost: find who is to blame and restart the others."""
+        try:
+            action()
+        except Exception as error:
+            slots = [slot for slot in self._batch.dissolve() if not slot.finished]
+            suspects = [slot for slot in slots if slot.suspect] or slots
+            if len(suspects) == 1:
+                self._fail(suspects[0], error)
+                slots.remove(suspects[0])
+            else:
+                _log.warning("a step of %d jobs failed (%s); they are tried one by one", len(slots), error)
+                for slot in slots:
+                    slot.suspect = True
+            self._restart(slots)
+            device.release()
+
+    def _restart(self, slots: list[Slot]) -> None:
+        """Prefill again what was prompt and what was generated; the draws go on where they were."""
+        for slot in slots:
+            slot.caches, slot.done = self.cache.fetch(slot.tokens[:-1])
+            self._prefilling.append(slot)
+
+    def _fail(self, slot: Slot, error: Exception | None) -> None:
+        _log.error("job %s failed", slot.id, exc_info=error)
+        message = f"generation failed: {type(error).__name__}: {error}"
+        self._failures.append(Failure(slot.id, "engine_error", message))
+
+    def _report(self) -> StepReport:
+        stats = Stats(
+            running=len(self._batch.slots),
+            prefilling=len(self._prefilling) + len(self._ready),
+            queued=len(self._waiting),
+            active_bytes=mx.get_active_memory(),
+            peak_bytes=mx.get_peak_memory(),
+            cache_bytes=self.cache.nbytes,
+            cache_entries=len(self.cache),
+        )
+        report = StepReport(tuple(self._prefills), tuple(self._pieces), tuple(self._failures), stats)
+        self._prefills, self._pieces, self._failures = [], [], []
+        return report

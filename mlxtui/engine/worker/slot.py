@@ -1,0 +1,53 @@
+"""A Prompt is what the render thread hands over; a Slot is its life from there to the last piece."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from mlxtui.engine.worker.sampling import Choice
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A job ready to run: `tokens` is not empty and `max_new` >= 1 tokens fit behind it."""
+
+    id: str
+    tokens: list[int]
+    choice: Choice
+    max_new: int
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """One sequence. Until it decodes, `caches` is its own KV cache holding the first `done` of `tokens`.
+
+    `tokens`: prompt and generated ones. In the batch all of them are in the KV cache.
+    `drawn`: tokens sampled so far, the one in flight included. `joined`: its last prompt token has been fed.
+    `suspect`: it was in a batch that failed; suspects join one at a time, so that the next failure names the guilty.
+    """
+
+    prompt: Prompt
+    detokenizer: Any
+    caches: list[Any]
+    done: int
+    tokens: list[int] = field(default_factory=list)
+    cached: int = 0
+    drawn: int = 0
+    joined: bool = False
+    suspect: bool = False
+    finished: bool = False
+    failure: Exception | None = None
+
+    @property
+    def id(self) -> str:
+        return self.prompt.id
+
+    @property
+    def generated(self) -> int:
+        return len(self.tokens) - len(self.prompt.tokens)
+
+    @property
+    def ahead(self) -> int:
+        """Tokens to prefill: all but the last, which is fed by the first decode step."""
+        return len(self.tokens) - 1 - self.done

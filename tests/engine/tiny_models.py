@@ -1,0 +1,106 @@
+"""Random models of a few thousand parameters, one per kind of KV cache, written as ordinary model directories.
+
+Random weights are enough to compare: the same prompt alone, in a batch, warm or after a cancel must give equal tokens.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+TEMPLATE = (
+    "{%- for m in messages -%}"
+    "{%- if m.role == 'assistant' and loop.first -%}{{ raise_exception('the user must speak first') }}{%- endif -%}"
+    "{{- '<|im_start|>' ~ m.role ~ '\n' ~ m.content ~ '<|im_end|>\n' -}}"
+    "{%- endfor -%}"
+    "{#- <tool_call> {{ tool_call.name }} -#}"
+    "{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\n' -}}"
+    "{%- if enable_thinking -%}{{- '<think>\n' -}}{%- endif -%}{%- endif -%}"
+)
+
+SPECIALS = ["<|im_end|>", "<|im_start|>", "<think>", "</think>", "<tool_call>", "</tool_call>"]
+
+_SMALL = {"hidden_size": 64, "num_hidden_layers": 2, "vocab_size": 320, "max_position_embeddings": 4096}
+
+KINDS: dict[str, dict[str, Any]] = {
+    "plain": {
+        "model_type": "qwen3",
+        "intermediate_size": 96,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": 16,
+        "rms_norm_eps": 1e-6,
+        "rope_theta": 10000.0,
+        "tie_word_embeddings": True,
+    },
+    "sliding": {
+        "model_type": "gemma3_text",
+        "num_hidden_layers": 3,
+        "intermediate_size": 96,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 1,
+        "head_dim": 16,
+        "rms_norm_eps": 1e-6,
+        "sliding_window": 24,
+        "sliding_window_pattern": 3,
+        "query_pre_attn_scalar": 16,
+    },
+    "recurrent": {
+        "model_type": "lfm2",
+        "norm_eps": 1e-5,
+        "conv_bias": False,
+        "conv_L_cache": 3,
+        "block_dim": 64,
+        "block_ff_dim": 96,
+        "block_multiple_of": 16,
+        "block_ffn_dim_multiplier": 1.0,
+        "block_auto_adjust_ff_dim": False,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "rope_theta": 10000.0,
+        "full_attn_idxs": [1],
+    },
+}
+
+
+def make_model(kind: str, directory: Path, **overrides: Any) -> Path:
+    """Write a random model of this kind with a byte-level tokenizer; returns the directory.
+
+    The weights are larger than usual so that the logits are far apart and greedy choices can't flip by rounding.
+    """
+    import importlib
+
+    import mlx.core as mx
+    from mlx.utils import tree_flatten, tree_map
+
+    directory.mkdir(parents=True, exist_ok=True)
+    config = _SMALL | KINDS[kind] | {"eos_token_id": 0} | overrides
+    (directory / "config.json").write_text(json.dumps(config))
+    _write_tokenizer(directory)
+    module = importlib.import_module(f"mlx_lm.models.{config['model_type']}")
+    mx.random.seed(7)
+    model = module.Model(module.ModelArgs.from_dict(config))
+    model.update(tree_map(lambda p: mx.random.normal(p.shape) * (0.35 if p.ndim > 1 else 0.2), model.parameters()))
+    mx.save_safetensors(str(directory / "model.safetensors"), dict(tree_flatten(model.parameters())))
+    return directory
+
+
+def _write_tokenizer(directory: Path) -> None:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocab = {token: i for i, token in enumerate(SPECIALS + letters)}
+    tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(SPECIALS)
+    tokenizer.save(str(directory / "tokenizer.json"))
+    settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "eos_token": "<|im_end|>",
+        "chat_template": TEMPLATE,
+        "clean_up_tokenization_spaces": False,
+        "model_max_length": 4096,
+    }
+    (directory / "tokenizer_config.json").write_text(json.dumps(settings))
