@@ -50,12 +50,18 @@ def examine(url: str, shared: Shared, limits: Limits, key: str | None, model: st
     nonsense = _answer(target, shared, GLANCE, "GET", "/conformance-canary").status
     if nonsense == 200:
         warnings.append("a nonsense path is answered with 200: what looks present may not be")
-    first_token(target, shared, warmup)
+    refusal = first_token(target, shared, warmup)
+    if refusal and not models and model is None:
+        raise Unusable(f"{target.base} lists no model; name one with --model ({refusal})")
+    warnings += [f"a one-token chat is not answered: {refusal}"] if refusal else []
     return Canary(target, _endpoints(target, shared), tuple(warnings))
 
 
-def first_token(target: Target, shared: Shared, patience: float) -> None:
-    """One token from the model, or Unusable: an engine may hang behind a server that lives."""
+def first_token(target: Target, shared: Shared, patience: float) -> str:
+    """One token from the model, or Unusable: an engine may hang behind a server that lives.
+
+    Returns what came instead of an answer, or nothing.
+    """
     with Context(target, shared, patience) as ctx:
         request = body(ctx, max_completion_tokens=1)
         try:
@@ -65,6 +71,7 @@ def first_token(target: Target, shared: Shared, patience: float) -> None:
             raise Unusable(f"{target.base}{CHAT} is not answered: {why}") from error
     if reply.status == 503:
         raise Unusable(f"{target.base} is not ready: {reply.brief}")
+    return "" if reply.status == 200 else reply.brief
 
 
 def _answer(target: Target, shared: Shared, patience: float, method: str, path: str) -> Reply:

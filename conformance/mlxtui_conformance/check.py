@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .context import Context
+    from .wire import Exchange
 
 Run = Callable[["Context"], None]
 
@@ -35,10 +36,11 @@ class Verdict(StrEnum):
 class Fail(Exception):
     """The server broke the clause: what was expected, and what came back instead."""
 
-    def __init__(self, expected: str, got: str) -> None:
+    def __init__(self, expected: str, got: str, exchange: Exchange | None = None) -> None:
         super().__init__(f"expected {expected}; got {got}")
         self.expected = expected
         self.got = got
+        self.exchange = exchange  # the guilty one, when it is not the last
 
 
 class Unsupported(Exception):

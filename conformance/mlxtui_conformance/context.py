@@ -14,7 +14,7 @@ from openai import OpenAI
 
 from .check import Fail, Inconclusive, Unsupported
 from .target import Target
-from .wire import Deadline, Exchange, Recorder, Reply, Streamed
+from .wire import Deadline, Exchange, Recorder, Reply, Streamed, whole
 
 T = TypeVar("T")
 # A server that compresses would hide its framing from a check that reads bytes.
@@ -109,14 +109,12 @@ class Context:
 
     def send(self, method: str, path: str, **options: Any) -> Reply:
         """Raw HTTP; a path is below the API root, a full URL is taken as it is."""
-        response = self.raw.request(method, self.url(path), **options)
-        return Reply(response.status_code, response.headers, response.content)
+        return whole(self.raw.request(method, self.url(path), **options))
 
     def keyless(self, method: str, path: str, **options: Any) -> Reply:
         """`send` without the key, for what has to be open or has to be shut."""
         with httpx2.Client(transport=self.recorder, headers=PLAIN) as client:
-            response = client.request(method, self.url(path), **options)
-        return Reply(response.status_code, response.headers, response.content)
+            return whole(client.request(method, self.url(path), **options))
 
     def stream(self, path: str, body: object) -> Streamed:
         """POST and keep the bytes as they arrived, read by read."""
@@ -128,7 +126,8 @@ class Context:
             except httpx2.RemoteProtocolError as error:
                 broken = str(error)
         raw = b"".join(part for _, part in reads)
-        return Streamed(response.status_code, response.headers, raw, tuple(reads), broken)
+        exchange = response.request.extensions.get("exchange")
+        return Streamed(response.status_code, response.headers, raw, exchange, tuple(reads), broken)
 
     def url(self, path: str) -> str:
         return path if "://" in path else f"{self.target.base}{path}"

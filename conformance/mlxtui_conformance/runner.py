@@ -2,6 +2,7 @@
 # Knows nothing of how results are shown.
 from __future__ import annotations
 
+import json
 import queue
 import threading
 import time
@@ -70,38 +71,57 @@ def run_check(check: Check, target: Target, shared: Shared) -> Result:
     """One check to its verdict. Raises nothing a server can cause."""
     begun = time.monotonic()
     with Context(target, shared) as ctx:
-        verdict, expected, got = _judge(lambda: check.run(ctx), target, shared)
-        request = response = ""
-        if verdict != Verdict.PASS and ctx.recorder.exchanges:
-            request, response = _shown(ctx.recorder.exchanges[-1])
+        found = _judge(lambda: check.run(ctx), target, shared)
         seconds = time.monotonic() - begun
-        notes = tuple(ctx.notes)
-        return Result(check, verdict, seconds, expected, got, request, response, notes)
+        request = response = ""
+        if found.verdict != Verdict.PASS:
+            request, response = _shown(found.exchange or _last(ctx))
+        return Result(check, found.verdict, seconds, found.expected, found.got, request, response, tuple(ctx.notes))
 
 
-def _judge(run: Callable[[], None], target: Target, shared: Shared) -> tuple[Verdict, str, str]:
-    """Verdict, what was expected, what came instead."""
+@dataclass(frozen=True, slots=True)
+class _Found:
+    verdict: Verdict
+    expected: str = ""
+    got: str = ""
+    exchange: Exchange | None = None
+
+
+def _last(ctx: Context) -> Exchange | None:
+    return ctx.recorder.exchanges[-1] if ctx.recorder.exchanges else None
+
+
+def _judge(run: Callable[[], None], target: Target, shared: Shared) -> _Found:
     try:
         run()
     except Fail as fail:
-        return Verdict.FAIL, fail.expected, fail.got
+        return _Found(Verdict.FAIL, fail.expected, fail.got, fail.exchange)
     except Unsupported as why:
-        return Verdict.UNSUPPORTED, "", str(why)
+        return _Found(Verdict.UNSUPPORTED, "", str(why))
     except Inconclusive as why:
-        return Verdict.INCONCLUSIVE, "", str(why)
-    except APIResponseValidationError as error:
-        return Verdict.FAIL, "an answer that validates strictly", _complaint(error)
-    except APIStatusError as error:
-        return Verdict.FAIL, "an answer", f"{error.status_code}: {error.message}"
-    except (APITimeoutError, httpx2.TimeoutException):
-        return _dead_or(target, shared, "an answer in time", f"{target.limits.check:g} s went by")
-    except (APIConnectionError, httpx2.TransportError, OSError) as error:
-        cause = error.__cause__ or error
-        return _dead_or(target, shared, "a whole answer", f"the connection broke: {cause!r}")
+        return _Found(Verdict.INCONCLUSIVE, "", str(why))
     except Exception as error:
-        # A check that stumbles over an answer has not shown that the answer is wrong.
-        return Verdict.INCONCLUSIVE, "", f"the check itself broke: {error!r}"
-    return Verdict.PASS, "", ""
+        return _stumbled(error, target, shared)
+    return _Found(Verdict.PASS)
+
+
+def _stumbled(error: Exception, target: Target, shared: Shared) -> _Found:
+    """What an exception of the clients says about the server."""
+    match error:
+        case APIResponseValidationError():
+            return _Found(Verdict.FAIL, "an answer that validates strictly", _complaint(error))
+        case APIStatusError():
+            return _Found(Verdict.FAIL, "an answer", f"{error.status_code}: {error.message}")
+        case json.JSONDecodeError() | UnicodeDecodeError():
+            return _Found(Verdict.FAIL, "a JSON body", str(error))
+        case APITimeoutError() | httpx2.TimeoutException() | TimeoutError():
+            waited = f"{target.limits.check:g} s went by"
+            return _dead_or(target, shared, "an answer in time", waited)
+        case APIConnectionError() | httpx2.TransportError() | OSError():
+            broke = f"the connection broke: {error.__cause__ or error!r}"
+            return _dead_or(target, shared, "a whole answer", broke)
+    # A check that stumbles over an answer has not shown that the answer is wrong.
+    return _Found(Verdict.INCONCLUSIVE, "", f"the check itself broke: {error!r}")
 
 
 def _complaint(error: APIResponseValidationError) -> str:
@@ -113,16 +133,18 @@ def _complaint(error: APIResponseValidationError) -> str:
     return f"{cause.title}.{trail}: {where['msg']}, in {show(where['input'])}"
 
 
-def _dead_or(target: Target, shared: Shared, expected: str, got: str) -> tuple[Verdict, str, str]:
+def _dead_or(target: Target, shared: Shared, expected: str, got: str) -> _Found:
     """After silence: a server that still gives a token failed the check, any other is gone."""
     try:
         first_token(target, shared, REVIVE)
     except Unusable as gone:
-        return Verdict.UNREACHABLE, "", f"{got}; {gone}"
-    return Verdict.FAIL, expected, got
+        return _Found(Verdict.UNREACHABLE, "", f"{got}; {gone}")
+    return _Found(Verdict.FAIL, expected, got)
 
 
-def _shown(exchange: Exchange, limit: int = 2000) -> tuple[str, str]:
+def _shown(exchange: Exchange | None, limit: int = 2000) -> tuple[str, str]:
+    if exchange is None:
+        return "", ""
     sent = exchange.sent if len(exchange.sent) <= limit else f"{exchange.sent[:limit]}…"
     answer = bytes(exchange.received[:limit]).decode("utf-8", "backslashreplace")
     more = "…" if len(exchange.received) > limit else ""

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
-
-from openai import APIStatusError
 
 from .check import Fail, Inconclusive, Unsupported
 from .wire import Reply
@@ -54,7 +50,8 @@ def whole(value: object) -> bool:
 
 def accepted(reply: Reply, what: str) -> Reply:
     """200, or the check failed: for what every server has to take."""
-    require(reply.status == 200, f"200 for {what}", reply.brief)
+    if reply.status != 200:
+        raise Fail(f"200 for {what}", reply.brief, reply.exchange)
     return reply
 
 
@@ -84,18 +81,8 @@ def is_json(reply: Reply) -> bool:
 def refused(reply: Reply, statuses: tuple[int, ...], what: str) -> Reply:
     """One of these statuses with a JSON body; what is in the body is errors.envelope's claim."""
     wanted = " or ".join(str(status) for status in statuses)
-    require(reply.status in statuses, f"{wanted} for {what}", reply.brief)
-    require(is_json(reply), f"a JSON body with the {reply.status} for {what}", reply.brief)
+    if reply.status not in statuses:
+        raise Fail(f"{wanted} for {what}", reply.brief, reply.exchange)
+    if not is_json(reply):
+        raise Fail(f"a JSON body with the {reply.status} for {what}", reply.brief, reply.exchange)
     return reply
-
-
-@contextmanager
-def feature(name: str) -> Iterator[None]:
-    """`offered` for the official client: a clean 4xx inside means the server lacks `name`."""
-    try:
-        yield
-    except APIStatusError as error:
-        reply = Reply(error.response.status_code, error.response.headers, error.response.content)
-        if refuses(reply):
-            raise Unsupported(f"{name}: {reply.brief}") from error
-        raise

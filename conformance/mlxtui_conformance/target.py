@@ -27,9 +27,8 @@ class Target:
 
     @property
     def root(self) -> str:
-        """Scheme, host and port: where /health lives."""
-        parts = urlsplit(self.base)
-        return f"{parts.scheme}://{parts.netloc}"
+        """What the API root is below: where /health lives."""
+        return self.base.removesuffix("/v1")
 
 
 def base_url(url: str) -> str:

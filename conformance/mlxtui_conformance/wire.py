@@ -49,6 +49,7 @@ class Reply:
     status: int
     headers: httpx2.Headers
     body: bytes
+    exchange: Exchange | None = None
 
     @property
     def media(self) -> str:
@@ -64,15 +65,21 @@ class Reply:
         try:
             return json.loads(self.body)
         except ValueError as error:
-            raise Fail("a JSON body", self.brief) from error
+            raise Fail("a JSON body", self.brief, self.exchange) from error
 
 
 @dataclass(frozen=True, slots=True)
 class Streamed(Reply):
     """An answer with the moment each read arrived; `broken` says how the transfer was cut."""
 
-    reads: tuple[tuple[float, bytes], ...]
-    broken: str
+    reads: tuple[tuple[float, bytes], ...] = ()
+    broken: str = ""
+
+
+def whole(response: httpx2.Response) -> Reply:
+    """A read response with the exchange it came from."""
+    exchange = response.request.extensions.get("exchange")
+    return Reply(response.status_code, response.headers, response.content, exchange)
 
 
 class Recorder(httpx2.BaseTransport):
@@ -89,6 +96,7 @@ class Recorder(httpx2.BaseTransport):
             raise httpx2.ReadTimeout("the check's time was over", request=request)
         request.extensions["timeout"] = _capped(request.extensions.get("timeout", {}), left)
         exchange = Exchange(request.method, str(request.url), _sent(request))
+        request.extensions["exchange"] = exchange
         self.exchanges.append(exchange)
         response = self.inner.handle_request(request)
         exchange.status = response.status_code
@@ -113,7 +121,7 @@ class _Kept(httpx2.SyncByteStream):
 
     def __iter__(self) -> Iterator[bytes]:
         for part in self.inner:
-            self.exchange.received += part[: KEPT - len(self.exchange.received)]
+            self.exchange.received += part[: max(0, KEPT - len(self.exchange.received))]
             # A server that trickles bytes never trips a read timeout, so look at the clock too.
             if self.deadline.left() <= 0:
                 raise httpx2.ReadTimeout("the answer was still coming when the time was over")

@@ -2,6 +2,7 @@
 # Knows nothing of which features exist; every request here is wrong on its own.
 from __future__ import annotations
 
+import json
 import re
 import secrets
 import socket
@@ -15,7 +16,7 @@ from ..check import Fail, Level, check
 from ..context import Context
 from ..shapes import JsonObject, accepted, dig, refused, require
 from ..talk import CHAT, body, user
-from ..wire import Reply
+from ..wire import Exchange, Reply
 
 MALFORMED = b'{"model": "x", "messages": [}'
 JSON = {"content-type": "application/json"}
@@ -30,6 +31,7 @@ def _bad_bodies(ctx: Context) -> dict[str, object]:
     """Bodies that are JSON but no chat request, by what is wrong with them."""
     wrong: dict[str, object] = {
         "messages null": None,
+        "no messages in the list": [],
         "messages a string": "hello",
         "messages of numbers": [123],
         "messages of empty objects": [{}],
@@ -49,13 +51,15 @@ def malformed_json(ctx: Context) -> None:
 @check("errors.bad-messages", Level.MUST, "OpenAPI: messages is a list of messages; llama.cpp tests")
 def bad_messages(ctx: Context) -> None:
     """Bodies and messages of the wrong type are a 400 each, never a 500 and never answered."""
-    bad = []
+    bad: list[Fail] = []
     for what, wrong in _bad_bodies(ctx).items():
         try:
             refused(ctx.post(CHAT, wrong), (400,), what)
         except Fail as fail:
-            bad.append(f"{what}: {fail.got[:80]}")
-    require(not bad, "400 in JSON for each wrong body", "; ".join(bad))
+            bad.append(fail)
+    if bad:
+        told = "; ".join(f"{fail.expected}: {fail.got[:60]}" for fail in bad)
+        raise Fail("400 in JSON for each wrong body", told, bad[0].exchange)
 
 
 @check("errors.envelope", Level.MUST, "OpenAPI: Error requires message, type, param, code")
@@ -108,9 +112,10 @@ def ranges(ctx: Context) -> None:
 
 @check("errors.content-type", Level.SHOULD, "RFC 9110 §15.5.16; a form must not reach the model")
 def content_type(ctx: Context) -> None:
-    """A body that does not call itself JSON is a 415 or 400 in JSON."""
+    """A body that does not call itself JSON is a 415 or 400 in JSON, even if it would parse."""
     plain = {"content-type": "text/plain"}
-    reply = ctx.send("POST", CHAT, content=b"hello", headers=plain)
+    request = json.dumps(body(ctx, max_completion_tokens=1)).encode()
+    reply = ctx.send("POST", CHAT, content=request, headers=plain)
     refused(reply, (400, 415), "content-type text/plain")
 
 
@@ -118,8 +123,11 @@ def content_type(ctx: Context) -> None:
 def too_large(ctx: Context) -> None:
     """A body announced with 1 GiB is refused with 413 before it is sent."""
     patience = ctx.target.limits.refusal
+    exchange = Exchange("POST", ctx.url(CHAT), "(only headers: content-length 1073741824)")
+    ctx.recorder.exchanges.append(exchange)
     try:
         answer = _announce(ctx, 1 << 30, patience)
+        exchange.received += answer
     except (TimeoutError, ConnectionError) as error:
         raise Fail(f"413 within {patience:g} s, before the body", repr(error)) from error
     require(b" 413 " in answer.split(b"\r\n")[0], "413 for 1 GiB", answer[:200].decode("latin-1"))

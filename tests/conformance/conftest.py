@@ -1,0 +1,33 @@
+# In: nothing. Out: one small server for all tests of the suite, and a way to aim a check at it.
+# Knows nothing of single checks.
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from mlxtui_conformance.context import Shared
+from mlxtui_conformance.target import Limits, Target
+from mlxtui_conformance.wire import transport
+
+from .fake.brain import CONTEXT
+from .fake.chat import MODEL
+from .fake.server import Server
+
+QUICK = Limits(check=20.0, freed=0.2, refusal=0.2)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    with Server() as running:
+        yield running
+
+
+@pytest.fixture
+def shared() -> Iterator[Shared]:
+    wire = transport()
+    yield Shared(wire)
+    wire.close()
+
+
+def aim(base: str, key: str | None = None) -> Target:
+    return Target(base, MODEL, key, CONTEXT, QUICK)
