@@ -39,8 +39,7 @@ def run_serve(settings: Settings) -> None:
         UserError: the port is taken, or the model can't be loaded.
     """
     _raise_file_limit()
-    with _bind(settings) as listener:
-        asyncio.run(_Server(settings, listener).run())
+    asyncio.run(_Server(settings, _bind(settings)).run())
 
 
 class _Server:
@@ -128,7 +127,7 @@ def _engine(settings: Settings, publish: Callable[[Event], None]) -> Engine:
 
 def _config(listener: socket.socket, logger: object) -> Config:
     config = Config()
-    config.bind = [f"fd://{listener.fileno()}"]
+    config.bind = [f"fd://{listener.detach()}"]  # it is Hypercorn's to close now
     config.backlog = 2048
     config.keep_alive_timeout = 75  # longer than any client's own, or a client writes into a closing connection
     config.keep_alive_max_requests = 1_000_000

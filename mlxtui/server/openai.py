@@ -55,7 +55,7 @@ async def _open(request: Request, ledger: Ledger, settings: Settings, endpoint: 
     """The exchange ends with the connection: see `app.Attended`."""
     raw = await read_json(request, settings)
     client = client_name(request.headers.get("User-Agent", ""))
-    exchange = ledger.open(endpoint, client, raw, request.scope.get("mlxtui.replayed_id", ""))
+    exchange = ledger.open(endpoint, client, raw, str(request.scope.get("mlxtui.replayed_id", "")))
     request.scope["mlxtui.exchange"] = exchange  # type: ignore[typeddict-unknown-key]
     g.request_id = exchange.id
     return exchange

@@ -1,0 +1,5 @@
+"""`python -m mlxtui` is `mlxtui`."""
+
+from mlxtui.cli import main
+
+main()

@@ -1,0 +1,217 @@
+"""The command line: flags in, exit codes out. Every heavy import stands inside the command that needs it."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mlxtui import __version__
+from mlxtui.errors import UserError
+
+app = typer.Typer(
+    name="mlxtui",
+    help="An OpenAI-compatible inference server for Apple's MLX, operated from the terminal.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A flag that is a setting: `name` is the field of Settings, `default` is what its help shows."""
+
+    name: str
+    kind: Any
+    help: str
+    default: str = ""
+    panel: str = "Server"
+
+
+FLAGS = (
+    Flag("host", str, "Address to listen on; other than loopback needs --api-key.", "127.0.0.1"),
+    Flag("port", int, "Port to listen on; 0 picks a free one.", "8080"),
+    Flag("api_key", str, "Key that clients must send; better given as MLXTUI_API_KEY."),
+    Flag("allowed_hosts", list[str], "Further Host name that requests may carry; repeatable."),
+    Flag("allowed_origins", list[str], "Web origin that browsers may call from; repeatable."),
+    Flag("max_running", int, "Requests decoding at once.", "32"),
+    Flag("max_queued", int, "Requests waiting beyond those; more get 429.", "128"),
+    Flag("max_body_bytes", int, "Longest request body.", "16 MiB"),
+    Flag("grace", float, "Seconds that running requests get to finish on shutdown.", "10"),
+    Flag("heartbeat", float, "Seconds of silence before a keep-alive on a stream.", "5"),
+    Flag("context_length", int, "Longest prompt plus answer, in tokens.", "the model's own", "Model"),
+    Flag("cache_bytes", int, "Memory for reusing prompts.", "2 GiB", "Model"),
+    Flag("temperature", float, "For requests that don't say.", "the model's own", "Sampling"),
+    Flag("top_p", float, "For requests that don't say.", "the model's own", "Sampling"),
+    Flag("top_k", int, "For requests that don't say.", "the model's own", "Sampling"),
+    Flag("min_p", float, "For requests that don't say.", "the model's own", "Sampling"),
+    Flag("log_level", str, "debug, info, warning or error.", "info", "Logs and recordings"),
+    Flag("log_file", Path, "Where the log goes.", "logs/server.log in the state directory", "Logs and recordings"),
+    Flag("record", Path, "Write every exchange to this recording.", "", "Logs and recordings"),
+    Flag("replay", Path, "Answer from this recording instead of a model.", "", "Logs and recordings"),
+)
+SOURCES = "Every flag can also be set in mlxtui.toml (port = 8080) or in the environment (MLXTUI_PORT=8080)."
+
+Url = Annotated[str, typer.Argument(help="The server's address.", envvar="MLXTUI_URL")]
+Key = Annotated[str | None, typer.Option("--api-key", help="The server's API key.", envvar="MLXTUI_API_KEY")]
+DEFAULT_URL = "http://127.0.0.1:8080"
+
+
+def takes_settings(command: Callable[[dict[str, Any]], None]) -> Callable[..., None]:
+    """Give `command` the MODEL argument and all FLAGS; it gets those that were given, as one mapping."""
+
+    def run(**given: Any) -> None:
+        command({name: value for name, value in given.items() if value not in (None, [])})
+
+    about = "A directory, or a Hugging Face id that is on disk."
+    model = typer.Argument(help=about, metavar="MODEL", show_default="the embedded model")
+    parameters = [_parameter("model", str, model)]
+    for flag in FLAGS:
+        option = typer.Option(
+            "--" + flag.name.replace("_", "-"),
+            help=flag.help,
+            show_default=flag.default or False,
+            rich_help_panel=flag.panel,
+        )
+        parameters.append(_parameter(flag.name, flag.kind, option))
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in parameters}
+    return run
+
+
+def _parameter(name: str, kind: Any, info: Any) -> inspect.Parameter:
+    annotation = Annotated[kind | None, info]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+@app.command(epilog=SOURCES)
+@takes_settings
+def up(flags: dict[str, Any]) -> None:
+    """Serve a model and watch it: starts a server and opens the dashboard on it."""
+    from mlxtui.settings import load_settings
+    from mlxtui.up import run_up
+
+    raise typer.Exit(run_up(load_settings(flags), flags))
+
+
+@app.command(epilog=SOURCES)
+@takes_settings
+def serve(flags: dict[str, Any]) -> None:
+    """Serve a model without a dashboard, one line per event. Ctrl-C drains, a second Ctrl-C does not wait."""
+    from mlxtui.serve import run_serve
+    from mlxtui.settings import load_settings
+
+    run_serve(load_settings(flags))
+
+
+@app.command()
+def attach(url: Url = DEFAULT_URL, api_key: Key = None) -> None:
+    """Open the dashboard on a server that runs already."""
+    from mlxtui.up import attach as run_attach
+
+    raise typer.Exit(run_attach(url, api_key))
+
+
+@app.command()
+def status(
+    url: Url = DEFAULT_URL,
+    api_key: Key = None,
+    once: Annotated[bool, typer.Option("--once", help="Print one table and exit (the default).")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole state as JSON and exit.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Print a new table whenever something changes.")] = False,
+) -> None:
+    """What a server is doing, as plain text."""
+    from mlxtui.up import status as run_status
+
+    raise typer.Exit(run_status(url, api_key, as_json=as_json, watch=watch and not once))
+
+
+@app.command()
+def check(
+    url: Annotated[
+        str | None, typer.Argument(help="Any OpenAI-compatible endpoint.", show_default="a server of our own")
+    ] = None,
+    api_key: Annotated[
+        str | None, typer.Option("--api-key", help="The endpoint's key.", envvar="OPENAI_API_KEY")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Model to ask.", show_default="the first one listed")] = None,
+    select: Annotated[list[str] | None, typer.Option(help="Only these: id, start of ids, level or glob.")] = None,
+    skip: Annotated[list[str] | None, typer.Option(help="All but these.")] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds per check.")] = 60.0,
+    concurrency: Annotated[int, typer.Option(help="Checks at a time.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    list_only: Annotated[bool, typer.Option("--list", help="Show the checks and exit.")] = False,
+    explain: Annotated[str | None, typer.Option(metavar="ID", help="Tell what one check means and exit.")] = None,
+) -> None:
+    """Prove an OpenAI-compatible endpoint. Exit code 0: every must holds, 1: one failed, 2: nothing to check there."""
+    from mlxtui_conformance import Options
+    from mlxtui_conformance import main as run_checks
+
+    options = Options(
+        url=url or "",
+        api_key=api_key,
+        model=model,
+        select=_patterns(select),
+        skip=_patterns(skip),
+        timeout=timeout,
+        concurrency=concurrency,
+        json=as_json,
+        list_only=list_only,
+        explain=explain,
+        program="mlxtui check",
+    )
+    if url or list_only or explain:
+        raise typer.Exit(run_checks(options))
+    from mlxtui.up import own_server
+
+    with own_server() as own:
+        raise typer.Exit(run_checks(replace(options, url=own)))
+
+
+def _patterns(given: list[str] | None) -> tuple[str, ...]:
+    return tuple(pattern for entry in given or () for pattern in entry.split(",") if pattern)
+
+
+@app.command()
+def doctor() -> None:
+    """Check this machine: what is there, what is missing, and the command that mends it."""
+    from mlxtui.doctor import run_doctor
+
+    raise typer.Exit(run_doctor())
+
+
+@app.command()
+def replay(
+    files: Annotated[list[Path], typer.Argument(help="Recordings (*.jsonl).", exists=True, dir_okay=False)],
+    update: Annotated[bool, typer.Option("--update", help="Rewrite the recorded answers.")] = False,
+) -> None:
+    """Send recorded requests through the real server, without a model, and compare the answers."""
+    from mlxtui.replay import run_replay
+
+    raise typer.Exit(run_replay(files, update))
+
+
+@app.command()
+def version() -> None:
+    """Print the versions of mlxtui and of what it stands on."""
+    from importlib.metadata import version as installed
+
+    parts = [f"{name} {installed(name)}" for name in ("mlx", "mlx-lm", "textual", "openai")]
+    print(f"mlxtui {__version__} ({', '.join(parts)}, Python {sys.version.split()[0]})")
+
+
+def main() -> None:
+    """The entry point: a UserError is one line and its exit code."""
+    try:
+        app()
+    except UserError as error:
+        print(f"mlxtui: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
