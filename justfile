@@ -1,0 +1,47 @@
+# What people do in this repository. `just` alone lists it; the tool itself is on PyPI as rust-just.
+
+_default:
+    @just --list
+
+# install everything, as locked
+setup:
+    uv sync
+
+# format, lint, types, who may import whom
+check:
+    uv run ruff format --check
+    uv run ruff check
+    uv run mypy
+    uv run lint-imports
+
+# every test
+test *args:
+    uv run pytest {{args}}
+
+# the dashboard on the embedded model, with requests to watch
+demo:
+    uv run python tools/demo.py
+
+# the screenshots of the README, made under real load
+shots:
+    uv run python tools/shots.py
+
+# the recorded sessions, through the real server, without a model
+replay:
+    uv run mlxtui replay recordings/*.jsonl
+
+# record those sessions again
+record:
+    uv run python tools/record.py
+
+# our server beside the bare batch loop on the same model
+bench *args:
+    uv run python tools/bench_floor.py {{args}}
+
+# the embedded model on questions it never saw in training
+eval-tiny:
+    uv run python -m tools.tiny.evaluate
+
+# wheel and source archive
+build:
+    uv build
