@@ -64,6 +64,34 @@ NEUTRAL_SAMPLING = Sampling(temperature=1.0, top_p=1.0, top_k=0, min_p=0.0)
 
 
 @dataclass(frozen=True, slots=True)
+class Dialect:
+    """How the model marks up its output.
+
+    `think` and `tool` are (start, end) marker pairs, None where the model has none. An empty end marker means "to the
+    end of the text". `tool_syntax` names mlx-lm's parser of what stands between the tool markers (e.g. `json_tools`).
+    """
+
+    think: tuple[str, str] | None = None
+    tool: tuple[str, str] | None = None
+    tool_syntax: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """The loaded model, as the worker tells it once on load. Sizes in bytes, `created` in Unix seconds."""
+
+    id: str
+    context_length: int
+    dialect: Dialect
+    created: int
+    parameters: int = 0
+    weights_bytes: int = 0
+    kv_bytes_per_token: int = 0
+    sampling: Sampling = Sampling()
+    device: str = "cpu"
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """What any API asks of the model.
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from mlxtui.engine.interface import ModelInfo
 from mlxtui.errors import NotFound
+from mlxtui.types import ModelInfo
 
 FOREIGN = re.compile(r"default|(gpt|chatgpt|codex|claude)-.*|o[0-9].*")
 """Names that agents have built in: whoever runs a local server means its model by them."""

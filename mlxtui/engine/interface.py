@@ -11,36 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from mlxtui.types import Channel, Message, Sampling, Tool
+from mlxtui.types import Dialect as Dialect
+from mlxtui.types import ModelInfo as ModelInfo
 
 EngineState = Literal["loading", "ready", "restarting", "failed", "closed"]
-
-
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """How the model marks up its output.
-
-    `think` and `tool` are (start, end) marker pairs, None where the model has none. An empty end marker means "to the
-    end of the text". `tool_syntax` names mlx-lm's parser of what stands between the tool markers (e.g. `json_tools`).
-    """
-
-    think: tuple[str, str] | None = None
-    tool: tuple[str, str] | None = None
-    tool_syntax: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ModelInfo:
-    """The loaded model, as the worker tells it once on load. Sizes in bytes, `created` in Unix seconds."""
-
-    id: str
-    context_length: int
-    dialect: Dialect
-    created: int
-    parameters: int = 0
-    weights_bytes: int = 0
-    kv_bytes_per_token: int = 0
-    sampling: Sampling = Sampling()
-    device: str = "cpu"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,9 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from mlxtui.engine.interface import Dialect
 from mlxtui.output.markers import cut
 from mlxtui.output.stops import StopFilter
-from mlxtui.types import Channel, Reasoning, Text
+from mlxtui.types import Channel, Dialect, Reasoning, Text
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlxtui.engine.interface import Dialect
 from mlxtui.output.parser import OutputParser, Part, RawCall
-from mlxtui.types import Channel, Reasoning, Text
+from mlxtui.types import Channel, Dialect, Reasoning, Text
 
 QWEN = Dialect(think=("<think>", "</think>"), tool=("<tool_call>", "</tool_call>"), tool_syntax="json_tools")
 OPEN_ENDED = Dialect(tool=("[TOOL_CALLS]", ""), tool_syntax="mistral")
@@ -99,7 +98,22 @@ def test_a_stop_is_known_at_once() -> None:
 
 
 PARTS = st.sampled_from(
-    ["<think>", "</think>", "<tool_call>", "</tool_call>", CALL, "<", "\n", " ", "the end", "e", "👩‍💻", "日本", '"', "\\"]
+    [
+        "<think>",
+        "</think>",
+        "<tool_call>",
+        "</tool_call>",
+        CALL,
+        "<",
+        "\n",
+        " ",
+        "the end",
+        "e",
+        "👩‍💻",
+        "日本",
+        '"',
+        "\\",
+    ]
 )
 
 
