@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -129,7 +131,7 @@ def test_any_chunking_gives_the_same_parts(
 ) -> None:
     text = "".join(words)
     edges = sorted({0, len(text), *(at for at in cuts if at < len(text))})
-    chunks = [text[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    chunks = [text[a:b] for a, b in pairwise(edges)]
     whole = parse([text], stop=tuple(stop), tools=tools, opens_in=opens_in)
     assert parse(chunks, stop=tuple(stop), tools=tools, opens_in=opens_in) == whole
 
