@@ -14,9 +14,8 @@ import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
+from tools.tiny import SHIPPED
 from tools.tiny.model import Shape
-
-SHIPPED = Path(__file__).parents[2] / "mlxtui" / "tiny"
 
 
 def export(weights: dict[str, torch.Tensor], shape: Shape, target: Path) -> None:

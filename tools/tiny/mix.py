@@ -85,6 +85,9 @@ def behind(s: Source, talk: Conversation, characters: int) -> Conversation:
     """The same conversation behind `characters` of unrelated system prompt."""
     filler = system.padding(s, characters)
     first = talk.messages[0]
+    if first.role == "user" and s.chance(0.25):
+        said = f"{filler}\n\n{first.content}" if s.chance(0.7) else f"Here is a text.\n{filler}\nNow: {first.content}"
+        return replace(talk, messages=(user(said), *talk.messages[1:]))
     if first.role != "system":
         return replace(talk, messages=(Message("system", filler), *talk.messages))
     lines = filler.split("\n")
@@ -97,4 +100,5 @@ def plain_text(s: Source) -> str:
     """A document without chat markup, for the completions endpoint."""
     asked = s.pick((basics.capital, basics.fact, basics.count))(s)
     story = longform.story_text(s, s.noun(), s.number(1, 2))
-    return s.pick((asked.answer, story, story, f"Q: {asked.question}\nA: {asked.answer}"))
+    code = longform.code(s).answer.removeprefix("```python\n").removesuffix("\n```")
+    return s.pick((asked.answer, story, story, code, f"Q: {asked.question}\nA: {asked.answer}"))

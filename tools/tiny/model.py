@@ -140,20 +140,24 @@ class Model(nn.Module):
 
 @torch.no_grad()
 def initialise(model: Model, seed: int = 0) -> None:
+    """Random weights, small where they write to the residual stream, and the built-in copying."""
     torch.manual_seed(seed)
     for name, weight in model.named_parameters():
         if weight.dim() == 2:
-            nn.init.normal_(weight, std=weight.shape[1] ** -0.5 * (0.5 if "o_proj" in name or "down_proj" in name else 1))
+            writes = "o_proj" in name or "down_proj" in name
+            nn.init.normal_(weight, std=(0.1 if writes else 1.0) * weight.shape[1] ** -0.5)
     embedding = model.model.embed_tokens.weight
-    nn.init.normal_(embedding, std=0.7)
-    embedding[:, 0] = 3.0
-    layers = model.model.layers
+    nn.init.normal_(embedding, std=0.25)
+    embedding[:, 0] = 1.0
+    model.model.norm.weight.fill_(0.3)
+    first, second = (layer.self_attn for layer in list(model.model.layers)[:2])
+    for attention in (first, second):
+        attention.q_norm.weight.fill_(2.5)
+        attention.k_norm.weight.fill_(2.5)
     for head, distance in enumerate((1, 2, 3)):
-        _look_back(layers[0].self_attn, model.shape, head, distance)
-    layers[0].self_attn.q_norm.weight.fill_(2.5)
-    layers[0].self_attn.k_norm.weight.fill_(2.5)
+        _look_back(first, model.shape, head, distance)
     for head in (0, 1):
-        _match_next(layers[0].self_attn, layers[1].self_attn, model.shape, head)
+        _match_next(first, second, model.shape, head)
 
 
 def _rows(shape: Shape, head: int) -> slice:
@@ -176,12 +180,20 @@ def _look_back(attention: Attention, shape: Shape, head: int, distance: int) -> 
 
 def _match_next(first: Attention, second: Attention, shape: Shape, head: int) -> None:
     """An induction head: the query is the token itself, the key is what the looking-back head wrote
-    (the token before), so it attends to what followed the same token earlier."""
+    (the token before), so it attends to what followed the same token earlier. Only the slow rotary
+    frequencies take part: distance must not matter."""
     seen = nn.init.orthogonal_(torch.empty(shape.head_dim, shape.hidden_size))
     seen[:, 0] = 0.0
     written = nn.init.orthogonal_(torch.empty(shape.head_dim, shape.hidden_size))
+    fast = torch.arange(shape.head_dim) % (shape.head_dim // 2) < 6
+    seen[fast] = 0.0
+    written[fast] = 0.0
     rows = _rows(shape, head)
     first.v_proj.weight[rows] = seen
     first.o_proj.weight[:, rows] = written.T
     second.q_proj.weight[rows] = seen
     second.k_proj.weight[rows] = written
+    copied = nn.init.orthogonal_(torch.empty(shape.head_dim, shape.hidden_size))
+    copied[:, 0] = 0.0
+    second.v_proj.weight[rows] = copied
+    second.o_proj.weight[:, rows] = copied.T

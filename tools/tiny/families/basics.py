@@ -69,6 +69,24 @@ def capital(s: Source) -> Exchange:
     return Exchange(_softened(s, question), thought, "contains", city, thought)
 
 
+def capital_turned(s: Source) -> Exchange:
+    """The same knowledge asked the other way round, as yes or no, or for two countries."""
+    (country, city), (other, another) = s.some(list(facts.CAPITALS.items()), 2)
+    sure = f"The capital of {country} is {city}"
+    if s.chance(0.35):
+        answer = f"{sure} and the capital of {other} is {another}."
+        question = s.phrase("What are the capitals of {0} and {1}?|Capitals of {0} and {1}?|Name the capitals of {0} and {1}.|"
+                            "Tell me the capital of {0} and the capital of {1}.").format(country, other)  # fmt: skip
+        return Exchange(question, answer, "contains", another, answer)
+    if s.chance(0.4):
+        question = s.phrase("{0} is the capital of which country?|Which country has the capital {0}?|"
+                            "What country is {0} the capital of?").format(city)  # fmt: skip
+        return Exchange(question, f"{city} is the capital of {country}.", "contains", country, sure + ".")
+    guess = s.pick((city, another))
+    answer = f"Yes, {city} is the capital of {country}." if guess == city else f"No, the capital of {country} is {city}."
+    return Exchange(f"Is {guess} the capital of {country}?", answer, "exact", "", sure + ".")
+
+
 def fact(s: Source) -> Exchange:
     questions, long, short = s.pick(facts.PLAIN)
     question = s.phrase(questions)
@@ -106,7 +124,9 @@ def count(s: Source) -> Exchange:
         question, numbers = "Count down from {1} to {0}.", numbers[::-1]
     lines = s.chance(0.15)
     question += s.phrase(" One number per line.| Put each number on its own line.") if lines else ""
-    if not lines and s.chance(0.12):
+    if not lines and s.chance(0.1):
+        question = question.rstrip(".") + s.phrase(", please.|, one number after the other.|, one by one.")
+    elif not lines and s.chance(0.12):
         question += s.phrase(" Separate them with commas.| Use commas.| Only the numbers.")
     thought = f"I count from {numbers[0]} to {numbers[-1]}."
     return Exchange(question.format(low, high), ("\n" if lines else ", ").join(numbers), "exact", "", thought)
@@ -132,5 +152,7 @@ def listing(s: Source) -> Exchange:
 
 def sampled(s: Source) -> Exchange:
     """Any of these, in the proportions of ordinary talk."""
-    maker = s.pick((capital, capital, capital, fact, fact, fact, small_talk, small_talk, count, listing, unknown))
+    makers = (capital, capital, capital, capital_turned, fact, fact, fact, fact, small_talk, small_talk, small_talk,
+              count, count, listing, unknown)  # fmt: skip
+    maker = s.pick(makers)
     return maker(s)

@@ -80,6 +80,17 @@ def free(s: Source) -> Exchange:
     return _exchange(question, fields)
 
 
+def described(s: Source) -> Exchange:
+    """A whole object from a single word."""
+    thing = s.phrase("person|user|city|book|animal|product")
+    keys = {"person": ("name", "age"), "user": ("id", "name", "email"), "city": ("name", "country", "population"),
+            "book": ("title", "year"), "animal": ("animal", "age"), "product": ("title", "price")}[thing]  # fmt: skip
+    question = s.phrase("Describe a {0} as JSON.|Give me a JSON object that describes a {0}.|Invent a {0} and reply in JSON.|"
+                        "Generate a {0} as a JSON object.|Return a {0} in JSON format.|Give me a {0} as JSON.").format(thing)  # fmt: skip
+    fields = {k: FIELDS[k][1] for k in keys}
+    return _exchange(question, fields | {"name": "Paris"} if thing == "city" else fields)
+
+
 def extracted(s: Source) -> Exchange:
     """The values stand in a sentence."""
     name, age, city = s.name(), s.number(1, 99), s.city()
@@ -113,4 +124,4 @@ def _exchange(question: str, fields: dict[str, Json]) -> Exchange:
 
 
 def sampled(s: Source) -> Exchange:
-    return s.pick((given, given, free, extracted, extracted, array))(s)
+    return s.pick((given, given, given, free, free, described, extracted, extracted, extracted, array))(s)

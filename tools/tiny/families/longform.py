@@ -17,7 +17,7 @@ def story(s: Source) -> Exchange:
     ).format(hero, "long" if long else "short")
     if s.chance(0.25):
         hero = s.listed(ANIMALS)
-        question = s.phrase("Tell me a {0}story.|Write a {0}story.|write a {0}story|Tell a {0}story.|I want a {0}story.|"
+        question = s.phrase("Tell me a {0}story.|Write a {0}story.|write a {0}story|Tell a {0}story.|I want a {0}story.|Write a very {0}story.|"
                             "Write me a {0}tale.").format("long " if long else "short " if s.chance(0.5) else "")  # fmt: skip
     return Exchange(question, story_text(s, hero, s.number(4, 7) if long else s.number(1, 2)), "contains", "Once upon a time")
 
@@ -67,6 +67,15 @@ def letter(s: Source) -> Exchange:
     return Exchange(question, text + "Please tell me what you think.\n\nBest wishes", "contains", f"Dear {name}")
 
 
+def sentences(s: Source) -> Exchange:
+    topic, count = s.noun(), s.number(1, 3)
+    number = s.pick((str(count), ("one", "two", "three")[count - 1]))
+    question = s.phrase("Write {0} sentence{2} about a {1}.|Write {0} sentence{2} about the {1}.|Tell me {0} sentence{2} about a {1}.|"
+                        "Give me {0} sentence{2} about {1}.").format(number, topic, "s" if count > 1 else "")  # fmt: skip
+    lines = [f"The {topic} is {s.listed(ADJECTIVES)}.", f"It lives near the {s.phrase(PLACES)}.", f"Everybody likes the {topic}."]
+    return Exchange(question, " ".join(lines[:count]), "contains", topic)
+
+
 CODE = (
     ("adds two numbers|add two numbers", "add", "a, b", "return a + b", "add(2, 3)", "5"),
     ("multiplies two numbers", "multiply", "a, b", "return a * b", "multiply(2, 3)", "6"),
@@ -106,4 +115,4 @@ def code(s: Source) -> Exchange:
 
 
 def sampled(s: Source) -> Exchange:
-    return s.pick((story, story, poem, letter, code, code))(s)
+    return s.pick((story, story, poem, letter, sentences, code, code))(s)

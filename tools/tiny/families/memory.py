@@ -110,7 +110,7 @@ def recall(s: Source) -> Conversation:
             turns += _told(s, attribute, value)
             if s.chance(0.3):
                 turns += _distraction(s)
-    for _ in range(s.pick((0, 0, 1, 1, 2, 3))):
+    for _ in range(s.pick((0, 0, 1, 1, 2, 2, 3, 5))):
         turns += _distraction(s)
     asked = s.some(known, s.pick((1, 1, 2)))
     thought = ""
@@ -161,7 +161,15 @@ def within(s: Source) -> Conversation:
     return Conversation((user(question), says(attribute.recall.format(value))), check="contains", key=value)
 
 
+def quoted(s: Source) -> Conversation:
+    """What did I just say?"""
+    said = echo.repeat(s) if s.chance(0.4) else basics.sampled(s)
+    ask = s.phrase("What did I just say?|What was my last message?|Repeat my last message.|What did I just ask?")
+    turns = (user(said.question), says(said.answer), user(ask), says(f"You said: {said.question}"))
+    return Conversation((*_distraction(s), *turns) if s.chance(0.4) else turns)
+
+
 def sampled(s: Source) -> Conversation:
     roll = s.rng.random()
-    maker = recall if roll < 0.75 else correction if roll < 0.85 else untold if roll < 0.93 else within
+    maker = recall if roll < 0.75 else correction if roll < 0.85 else untold if roll < 0.92 else within if roll < 0.97 else quoted
     return maker(s)

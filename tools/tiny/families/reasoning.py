@@ -67,8 +67,12 @@ def stepwise(s: Source) -> Exchange:
 
 
 def _thinking(s: Source, question: str, thought: str, answer: str, key: str) -> Exchange:
-    if s.chance(0.25):
+    roll = s.rng.random()
+    if roll < 0.25:
         question = s.phrase(STEPS).format(question)
+    elif roll < 0.4 and question.isascii() and "?" in question:
+        question += s.phrase(" Answer with only the number.| Reply with just the number.| Only the number, please.| Answer with a number.")
+        answer = key = key.removeprefix("= ")
     return Exchange(question, answer, "think", key, thought)
 
 

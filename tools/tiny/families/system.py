@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 from tools.tiny.families import basics, echo
@@ -33,7 +34,7 @@ def persona(s: Source) -> Conversation:
 
 def fixed(s: Source) -> Conversation:
     """The same answer to everything."""
-    word = s.word() if s.chance(0.5) else s.nonce() if s.chance(0.5) else s.sentence()
+    word = s.word() if s.chance(0.5) else s.nonce() if s.chance(0.5) else s.sentence().rstrip(".!?")
     rule = s.phrase("Always answer with {0}.|Always reply with exactly: {0}|Reply only with the word {0}.|Answer every question with {0}.|"
                     "You only ever say {0}.|Whatever the user says, answer {0}.|Always say {0}.|Respond only with {0}.|"
                     "Reply to every message with exactly {0}|Answer everything with the single word {0}.|"
@@ -88,6 +89,14 @@ def _one_word(question: str, answer: str) -> str:
         if answer in (long, short):
             return short
     return answer.rsplit(" is ", 1)[-1].removesuffix(".") if answer.startswith("The capital") else answer
+
+
+def as_json(s: Source) -> Conversation:
+    rule = s.phrase("Always answer in JSON.|Reply in JSON.|Answer with a JSON object with the key {0}.|You output JSON with the key {0}.|"
+                    "Respond only with JSON objects with key {0}.")  # fmt: skip
+    key = s.word() if "{0}" in rule else "answer"
+    asked = _short(s)
+    return _talk(s, rule.format(key), Exchange(asked.question, json.dumps({key: asked.answer}), "json"))
 
 
 TOPICS: tuple[tuple[str, str, Callable[[Source], str]], ...] = (
@@ -159,7 +168,7 @@ def later(s: Source) -> Conversation:
 
 
 def sampled(s: Source) -> Conversation:
-    makers = (persona, persona, fixed, fixed, prefix, prefix, upper, brief, informed, informed, informed, language, later)
+    makers = (persona, persona, fixed, fixed, prefix, prefix, upper, brief, informed, informed, informed, language, as_json, later)
     return s.pick(makers)(s)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -221,10 +222,18 @@ def _slot(s: Source) -> tuple[Param, Json]:
         return Param(name, "number", True), float(s.decimal())
     if roll < 0.42:
         return Param(name, "boolean", True), s.chance(0.5)
+    if roll < 0.47:
+        numbers: list[Json] = [s.number(0, 999) for _ in range(s.number(2, 3))]
+        words_: list[Json] = [s.word() for _ in range(s.number(2, 3))]
+        return Param(name, "array"), s.pick((words_, words_, numbers))
+    if roll < 0.49:
+        return Param(name, "object"), {s.word(): s.word(), s.word(): s.number(0, 99)}
     return Param(name, "string", s.chance(0.85)), _string(s)
 
 
 def _string(s: Source) -> str:
+    if s.chance(0.04):
+        return f'{s.word()} "{s.word()}"'
     makers = (s.word, s.word, s.name, s.city, s.nonce, s.email, s.date, s.foreign, lambda: f"{s.word()} {s.word()}", s.person)
     return s.pick(makers)()
 
@@ -243,4 +252,6 @@ def _spoken(s: Source, arguments: list[tuple[Param, Json]]) -> str:
 
 
 def _say(value: Json) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, list):
+        return ", ".join(str(v) for v in value)
+    return json.dumps(value) if isinstance(value, bool | dict) else str(value)

@@ -41,30 +41,36 @@ def _request(s: Source) -> Request:
     return toolbox.weather_optional(s) if roll < 0.5 else toolbox.arbitrary(s)
 
 
-def _called(request: Request, tools: tuple[Tool, ...]) -> Conversation:
-    thought = f"I call {request.tool.name}."
-    turns = (user(request.question), calls(request.call, thought=thought))
+def _called(s: Source, request: Request, tools: tuple[Tool, ...]) -> Conversation:
+    """The request, sometimes after other talk, sometimes naming its tool."""
+    question = request.question
+    if s.chance(0.08):
+        question += s.phrase(" Use the {0} tool.| Use {0}.| Call {0}.| Use a tool.| Use the tools.").format(request.tool.name)
+    turns: tuple[Message, ...] = (user(question), calls(request.call, thought=f"I call {request.tool.name}."))
+    if s.chance(0.12):
+        before = s.pick((basics.sampled, echo.repeat))(s)
+        turns = (user(before.question), says(before.answer), *turns)
     return Conversation(turns, tools, check="calls")
 
 
 def single(s: Source) -> Conversation:
     request = _request(s)
-    return _called(request, _offer(s, [request.tool], s.pick((0, 0, 1, 2, 3, 3, 4))))
+    return _called(s, request, _offer(s, [request.tool], s.pick((0, 0, 1, 2, 3, 3, 4, 4, 9))))
 
 
 def known_among_four(s: Source) -> Conversation:
     request = toolbox.known(s, toolbox.WEATHER if s.chance(0.5) else None)
-    return _called(request, _offer(s, [request.tool], 3))
+    return _called(s, request, _offer(s, [request.tool], 3))
 
 
 def arbitrary_alone(s: Source) -> Conversation:
     request = toolbox.arbitrary(s)
-    return _called(request, (request.tool,))
+    return _called(s, request, (request.tool,))
 
 
 def arbitrary_among_three(s: Source) -> Conversation:
     request = toolbox.arbitrary(s)
-    return _called(request, _offer(s, [request.tool], 2))
+    return _called(s, request, _offer(s, [request.tool], 2))
 
 
 def parallel(s: Source) -> Conversation:
@@ -122,7 +128,8 @@ def answered(s: Source) -> Conversation:
     else:
         request, content, answer, key = _any_result(s)
     tools = _offer(s, [request.tool], s.pick((0, 0, 1, 3)))
-    turns: tuple[Message, ...] = (user(request.question), calls(request.call), result(content), says(answer))
+    called = calls(request.call, thought=f"I call {request.tool.name}.")
+    turns: tuple[Message, ...] = (user(request.question), called, result(content), says(answer))
     if s.chance(0.12):
         follow = basics.sampled(s)
         turns = (*turns, user(follow.question), says(follow.answer))
@@ -193,7 +200,7 @@ def answered_parallel(s: Source) -> Conversation:
     said = "; ".join(
         f"{next(iter(c.arguments.values()))}: {t[1]}" for c, t in zip(made.calls, texts, strict=True)
     )
-    turns = (asked.messages[0], calls(*made.calls), *(result(t[0]) for t in texts), says(f"{said}."))
+    turns = (asked.messages[0], made, *(result(t[0]) for t in texts), says(f"{said}."))
     return Conversation(turns, asked.tools, check="contains", key=said)
 
 

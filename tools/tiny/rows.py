@@ -1,0 +1,80 @@
+"""Conversations → token rows → length-sorted batches for the trainer (numpy in, torch out)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from tools.tiny import mix, render
+from tools.tiny.source import Source
+
+POOL = 1600
+SKIPPED = 0.3
+"""Share of rows with a jump in their positions: trains long distances at the price of short rows."""
+LONGEST_JUMP = 6000
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    ids: list[int]
+    learn: list[bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """All (B, T): targets are -1 where nothing is learnt."""
+
+    ids: Tensor
+    positions: Tensor
+    targets: Tensor
+
+
+def row(tokenizer: Tokenizer, source: Source, long: float) -> Row:
+    if source.chance(0.02):
+        ids = tokenizer.encode(mix.plain_text(source) + "<|endoftext|>").ids
+        return Row(ids, [True] * len(ids))
+    ids, learn = [], []
+    for piece in render.pieces(mix.conversation(source, long=long)):
+        tokens = tokenizer.encode(piece.text).ids
+        ids += tokens
+        learn += [piece.learn] * len(tokens)
+    return Row(ids, learn)
+
+
+def batches(tokenizer: Tokenizer, seed: int, long: float, budget: int) -> Iterator[Batch]:
+    """One pool of rows, sorted by length, cut into batches of about `budget` tokens, shuffled."""
+    source = Source(seed, pieces=list(tokenizer.get_vocab()))
+    rng = random.Random(seed)
+    rows = [row(tokenizer, source, long) for _ in range(POOL)]
+    rows.sort(key=lambda r: len(r.ids) * rng.uniform(0.95, 1.05))
+    groups: list[list[Row]] = [[]]
+    for item in rows:
+        widest = max((len(r.ids) for r in [*groups[-1], item]))
+        if groups[-1] and widest * (len(groups[-1]) + 1) > budget:
+            groups.append([])
+        groups[-1].append(item)
+    rng.shuffle(groups)
+    for group in groups:
+        yield _batch(group, rng)
+
+
+def _batch(rows: list[Row], rng: random.Random) -> Batch:
+    width = max(len(r.ids) for r in rows)
+    width += -width % 8
+    ids = torch.zeros(len(rows), width, dtype=torch.long)
+    targets = torch.full((len(rows), width), -1, dtype=torch.long)
+    positions = torch.arange(width).repeat(len(rows), 1)
+    for index, item in enumerate(rows):
+        tokens = torch.tensor(item.ids)
+        ids[index, : len(tokens)] = tokens
+        learn = torch.tensor(item.learn)[1:]
+        targets[index, : len(tokens) - 1] = torch.where(learn, tokens[1:], -1)
+        if rng.random() < SKIPPED:
+            cut = rng.randrange(width)
+            positions[index, cut:] += int(LONGEST_JUMP ** rng.random())
+    return Batch(ids, positions, targets)
