@@ -61,6 +61,7 @@ class ServerClient:
         """Seconds the server's clock is ahead of ours."""
         self._last_id: str | None = None
         self._backoff = backoff
+        self.has_key = bool(api_key)
         self._http = _http_client(self.url, api_key)
 
     async def close(self) -> None:

@@ -1,0 +1,213 @@
+"""The dashboard: follows one server's feed and draws what changed, four times a second.
+
+A URL comes in; what the person wants to become of the server goes out. It is only ever a client: it does not know the
+engine, and nothing here can slow the server down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import ModalScreen, Screen
+
+from mlxtui.client import ServerClient
+from mlxtui.errors import MlxtuiError
+from mlxtui.state import State
+from mlxtui.tui.clipboard import system_copy
+from mlxtui.tui.help import help_lines
+from mlxtui.tui.messages import CancelAsked, CopyAsked
+from mlxtui.tui.screens.ask import Ask, Choice
+from mlxtui.tui.screens.home import HomeScreen
+from mlxtui.tui.screens.inspector import InspectorScreen
+from mlxtui.tui.screens.reader import Reader
+from mlxtui.tui.snippets import curl, python
+from mlxtui.tui.text import safe_text
+from mlxtui.tui.view import Live, View
+from mlxtui.tui.widgets.columns import short_id
+from mlxtui.tui.widgets.requests import RequestsTable
+
+FRAME = 0.25
+SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is to become of the server; `failed` says why it never came up."""
+
+    server: Literal["stop", "leave"] = "leave"
+    failed: str = ""
+
+
+class Dashboard(App[Outcome]):
+    """`owns_server`: we started it, so quitting asks what becomes of it. `ended` says why it ended before it served."""
+
+    TITLE = "mlxtui"
+    CSS_PATH = "mlxtui.tcss"
+    MODES: ClassVar[dict[str, Any]] = {"home": HomeScreen}
+    DEFAULT_MODE = "home"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (72, "-medium"), (110, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-normal"), (30, "-tall")]  # noqa: RUF012
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("1", "switch_mode('home')", "Requests", show=False, id="app.home", tooltip="Requests, the home screen"),
+        Binding("space", "pause", "pause", id="app.pause", tooltip="Hold the picture still; data is still collected"),
+        Binding("t", "change_theme", "Theme", show=False, id="app.theme", tooltip="Choose a theme"),
+        Binding("question_mark", "help", "help", key_display="?", id="app.help", tooltip="The keys of this screen"),
+        Binding("q", "quit", "quit", id="app.quit", tooltip="Leave; asks what becomes of the server"),
+    ]
+
+    def __init__(
+        self,
+        client: ServerClient,
+        owns_server: bool,
+        ended: Callable[[], str | None] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__()
+        self.client = client
+        self._owns_server = owns_server
+        self._ended = ended
+        self._clock = clock
+        self._held: View | None = None
+
+    def on_mount(self) -> None:
+        for each in SIGNALS:
+            asyncio.get_running_loop().add_signal_handler(each, self.exit, Outcome("leave"))
+        self.run_worker(self._follow(), name="feed")
+        self.set_interval(FRAME, self.draw)
+        self.call_after_refresh(self.draw)
+
+    async def _follow(self) -> None:
+        async with aclosing(self.client.follow()) as changes:
+            async for _ in changes:
+                pass
+
+    @property
+    def view(self) -> View:
+        if self._held is not None:
+            return self._held
+        client = self.client
+        return View(client.state, self._clock() + client.skew, client.link, client.url)
+
+    def draw(self) -> None:
+        """One frame: the screens that can be seen draw what changed."""
+        if self._ended is not None and (failed := self._ended()):
+            self.exit(Outcome("leave", failed))
+            return
+        view = self.view
+        with self.batch_update():
+            for screen in reversed(self.screen_stack):
+                if isinstance(screen, Live):
+                    screen.draw(view)
+                if not isinstance(screen, ModalScreen):
+                    break
+
+    def action_pause(self) -> None:
+        """What is held is a copy: the feed goes on folding into the client's own state."""
+        if self._held is not None:
+            self._held = None
+        else:
+            now = self.view
+            self._held = View(State.from_json(now.state.to_json()), now.now, now.link, now.url, paused=True)
+        self.draw()
+
+    def on_requests_table_inspected(self, message: RequestsTable.Inspected) -> None:
+        self.push_screen(InspectorScreen(self.client, message.request))
+        self.call_after_refresh(self.draw)
+
+    def on_cancel_asked(self, message: CancelAsked) -> None:
+        request = message.request
+        row = self.client.state.requests.get(request)
+        if row is None:
+            self.notify("It has already ended.", title=short_id(request), markup=False)
+            return
+        question = f"Cancel request {short_id(request)} of {row.client}?"
+        choices = [Choice("y", "cancel it", request), Choice("n", "let it run", None)]
+        self.push_screen(Ask(question, choices), self._cancel)
+
+    def _cancel(self, request: str | None) -> None:
+        if request is not None:
+            self.run_worker(self._told(self.client.cancel(request), f"Cancelled {short_id(request)}."))
+
+    async def _told(self, asked: Any, done: str) -> None:
+        """Await what was asked of the server and say how it went."""
+        try:
+            await asked
+        except MlxtuiError as error:
+            self.notify(safe_text(str(error)), severity="error", markup=False)
+        else:
+            self.notify(safe_text(done), markup=False)
+
+    def on_copy_asked(self, message: CopyAsked) -> None:
+        self.run_worker(self._copy(message))
+
+    async def _copy(self, message: CopyAsked) -> None:
+        try:
+            inspected = await self.client.inspect(message.request)
+        except MlxtuiError as error:
+            self.notify(safe_text(str(error)), severity="error", markup=False)
+            return
+        snippet = curl if message.kind == "curl" else python
+        url = self.client.state.server.url or self.client.url
+        text = snippet(url, str(inspected.get("endpoint")), inspected.get("request") or {}, self.client.has_key)
+        tool = await asyncio.to_thread(system_copy, text, os.environ)
+        if tool is None:
+            self.copy_to_clipboard(text)
+        how = f"copied with {tool}" if tool else "sent to the terminal's clipboard (OSC 52)"
+        self.push_screen(Reader(f"{short_id(message.request)} as {message.kind}: {how}", _lines(text)))
+
+    def action_help(self) -> None:
+        bindings = [active.binding for active in self.screen.active_bindings.values()]
+        display = {binding.key: self.get_key_display(binding) for binding in bindings}
+        self.push_screen(Reader("help", help_lines(bindings, display)))
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """The palette offers every key of the screen by its tooltip, then Textual's own commands."""
+        for active in screen.active_bindings.values():
+            binding = active.binding
+            if binding.id and binding.tooltip and not binding.system:
+                action = binding.action
+                yield SystemCommand(
+                    binding.tooltip, f"key {binding.key}", lambda action=action: self._run(screen, action)
+                )
+        yield from super().get_system_commands(screen)
+
+    async def _run(self, screen: Screen[Any], action: str) -> None:
+        await self.run_action(action, default_namespace=screen.focused or screen)
+
+    async def action_quit(self) -> None:
+        if self._owns_server:
+            question, leave = "Quit: what becomes of the server?", Choice("l", "leave it running", "leave")
+        else:
+            question, leave = "Quit: what becomes of the server?", Choice("d", "detach, it runs on", "leave")
+        stop = Choice("s", "stop the server", "stop")
+        first = [stop, leave] if self._owns_server else [leave, stop]
+        self.push_screen(Ask(question, [*first, Choice("n", "stay here", None)], self._at_stake()), self._quit)
+
+    def _at_stake(self) -> str:
+        running = len(self.client.state.requests)
+        return f"{running} request{'s' if running != 1 else ''} in flight" if running else ""
+
+    def _quit(self, answer: str | None) -> None:
+        if answer is not None:
+            self.exit(Outcome("stop" if answer == "stop" else "leave"))
+
+
+def _lines(text: str) -> list[tuple[tuple[str, Literal[""]], ...]]:
+    return [((line, ""),) for line in text.split("\n")]
+
+
+def run_dashboard(
+    url: str, api_key: str | None, owns_server: bool, ended: Callable[[], str | None] | None = None
+) -> Outcome:
+    """Run the dashboard in this terminal until the person leaves it."""
+    app = Dashboard(ServerClient(url, api_key), owns_server, ended)
+    return app.run() or Outcome()

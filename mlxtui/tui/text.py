@@ -1,0 +1,120 @@
+"""Text on its way to the terminal: untrusted strings come in, harmless lines of toned pieces go out.
+
+`safe_text` is the one choke point between prompts, model output, names and the terminal. A Line is plain data, so
+frames can be compared; what a tone looks like is the style sheet's business. Nothing here knows widgets.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Literal
+
+from rich.cells import cell_len, set_cell_size
+
+Tone = Literal["", "dim", "bold", "good", "warn", "bad", "accent", "decode", "prefill", "head"]
+TONES: tuple[Tone, ...] = ("dim", "bold", "good", "warn", "bad", "accent", "decode", "prefill", "head")
+Piece = tuple[str, Tone]
+Line = tuple[Piece, ...]
+
+_BIDI = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+UNSAFE = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufff9-\ufffb{_BIDI}]")
+
+
+def safe_text(text: str) -> str:
+    """`text` with nothing in it that a terminal obeys: one character for each, a picture where Unicode has one.
+
+    C0 and C1 controls, bidi overrides, line separators and lone surrogates are replaced; a tab becomes a space.
+    Line feeds are replaced too: split lines first.
+    """
+    return UNSAFE.sub(_picture, text)
+
+
+def _picture(match: re.Match[str]) -> str:
+    char = match.group()
+    if char == "\t":
+        return " "
+    if char < " ":
+        return chr(0x2400 + ord(char))
+    return "\u2421" if char == "\x7f" else "\ufffd"
+
+
+def fit(text: str, width: int, right: bool = False) -> str:
+    """`text`, made safe, in exactly `width` cells: cut with an ellipsis or padded."""
+    text = safe_text(text)
+    missing = width - cell_len(text)
+    if missing < 0:
+        return set_cell_size(text, width - 1) + "…" if width > 0 else ""
+    return " " * missing + text if right else text + " " * missing
+
+
+def plain(line: Line) -> str:
+    return "".join(text for text, _ in line)
+
+
+def cells(line: Line) -> int:
+    """The width of a line on the screen."""
+    return sum(cell_len(text) for text, _ in line)
+
+
+def joined(parts: list[Line], gap: str, width: int) -> Line:
+    """As many of `parts` as fit, from the left, with `gap` between them; the first is always there."""
+    line = parts[0] if parts else ()
+    for part in parts[1:]:
+        longer: Line = (*line, (gap, ""), *part)
+        if cells(longer) > width:
+            break
+        line = longer
+    return line
+
+
+def wrapped(line: Line, width: int) -> Iterator[Line]:
+    """`line` broken at spaces (or inside words that are too long) into lines of at most `width` cells."""
+    if len(line) == 1 and cell_len(line[0][0]) == len(line[0][0]):
+        text, tone = line[0]
+        yield from (((part, tone),) for part in _sliced(safe_text(text), width))
+        return
+    row: list[Piece] = []
+    room = width
+    for text, tone in line:
+        for word in _words(safe_text(text), width):
+            size = cell_len(word)
+            if size > room and row:
+                yield tuple(row)
+                row, room, word = [], width, word.lstrip(" ")
+                size = cell_len(word)
+            row.append((word, tone))
+            room -= size
+    yield tuple(row)
+
+
+def _sliced(text: str, width: int) -> Iterator[str]:
+    """The quick way, for text of one cell a character: prompts are long."""
+    while len(text) > width > 0:
+        space = text.rfind(" ", 1, width + 1)
+        cut = space if space > 0 else width
+        yield text[:cut]
+        text = text[cut:].removeprefix(" ") if space > 0 else text[cut:]
+    yield text
+
+
+def _words(text: str, width: int) -> Iterator[str]:
+    """Words with the spaces before them; none is wider than `width` cells."""
+    for word in re.findall(r" *[^ ]+| +$", text):
+        while cell_len(word) > width > 0:
+            cut = _prefix(word, width)
+            yield word[:cut]
+            word = word[cut:]
+        yield word
+
+
+def _prefix(word: str, width: int) -> int:
+    """How many characters of `word` fill at most `width` cells; at least one."""
+    if word.isascii():
+        return width
+    taken = 0
+    for count, char in enumerate(word):
+        taken += cell_len(char)
+        if taken > width:
+            return max(1, count)
+    return len(word)

@@ -1,0 +1,119 @@
+"""Request bodies and answers as lines to read. Pure: wire JSON of any API and an Answer come in, Lines go out.
+
+Bodies are shown as they were sent, so nothing is taken for granted about their shape.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mlxtui.answer import Answer, Call
+from mlxtui.tui.text import Line, Tone
+
+ROLES: dict[str, Tone] = {
+    "system": "warn",
+    "developer": "warn",
+    "user": "accent",
+    "assistant": "good",
+    "tool": "prefill",
+}
+LONG = ("messages", "prompt", "input", "instructions", "tools")
+
+
+def message_lines(body: Mapping[str, Any]) -> list[Line]:
+    """The conversation as the client sent it, then its other parameters."""
+    lines: list[Line] = []
+    if instructions := body.get("instructions"):
+        lines += _turn("instructions", instructions)
+    turns = body.get("messages") or body.get("input") or body.get("prompt") or []
+    for turn in turns if isinstance(turns, list) else [turns]:
+        lines += _turn(*_said(turn))
+    if tools := body.get("tools"):
+        lines += [*_heading("tools", "head"), *(_tool(tool) for tool in tools if isinstance(tool, Mapping)), ()]
+    rest = {name: value for name, value in body.items() if name not in LONG}
+    return [*lines, *_heading("parameters", "head"), *_parameters(rest)]
+
+
+def _said(turn: Any) -> tuple[str, Any]:
+    if not isinstance(turn, Mapping):
+        return "prompt", turn
+    said = turn.get("content")
+    calls = turn.get("tool_calls")
+    if calls:
+        said = [*([said] if said else []), *calls] if isinstance(calls, list) else [said, calls]
+    role = str(turn.get("role") or turn.get("type") or "item")
+    return role, said if "content" in turn or calls else turn
+
+
+def _turn(role: str, content: Any) -> list[Line]:
+    return [*_heading(role, ROLES.get(role, "head")), *_content(content), ()]
+
+
+def _heading(name: str, tone: Tone) -> list[Line]:
+    return [((f"── {name} ", tone),)]
+
+
+def _content(content: Any) -> Iterator[Line]:
+    match content:
+        case None:
+            return
+        case str():
+            yield from text_lines(content)
+        case {"type": "text" | "input_text" | "output_text", "text": str(text)}:
+            yield from text_lines(text)
+        case {"function": {"name": str(name), "arguments": str(arguments)}}:
+            yield ((f"→ {name}", "bold"), (f" {arguments}", ""))
+        case list():
+            for part in content:
+                yield from _content(part)
+        case _:
+            yield from text_lines(json.dumps(content, ensure_ascii=False, indent=2))
+
+
+def _tool(tool: Mapping[str, Any]) -> Line:
+    function = tool.get("function", tool)
+    if not isinstance(function, Mapping):
+        return ()
+    return ((f"{function.get('name')}", "bold"), (f"  {function.get('description') or ''}".replace("\n", " "), "dim"))
+
+
+def _parameters(rest: Mapping[str, Any]) -> list[Line]:
+    return [((f"{name} ", "dim"), (json.dumps(value, ensure_ascii=False), "")) for name, value in rest.items()]
+
+
+def answer_lines(answer: Answer, error: str | None, live: bool) -> list[Line]:
+    """Reasoning, content and tool calls apart; what went wrong last."""
+    lines: list[Line] = []
+    if answer.reasoning:
+        lines += [*_heading("reasoning", "head"), *text_lines(answer.reasoning, "dim"), ()]
+    if answer.content:
+        lines += [*_heading("content", "good"), *text_lines(answer.content), ()]
+    for call in answer.calls:
+        lines += _call(call)
+    if error:
+        lines += [*_heading("error", "bad"), *text_lines(error, "bad")]
+    if not lines:
+        return [(("waiting for the first token…" if live else "no output", "dim"),)]
+    return lines[:-1] if lines[-1] == () else lines
+
+
+def _call(call: Call) -> list[Line]:
+    return [*_heading(f"tool call {call.name} {call.id}".rstrip(), "prefill"), *text_lines(_pretty(call.arguments)), ()]
+
+
+def _pretty(arguments: str) -> str:
+    """Complete JSON laid out; what is still growing as it is."""
+    try:
+        return json.dumps(json.loads(arguments), ensure_ascii=False, indent=2)
+    except ValueError:
+        return arguments
+
+
+def wire_lines(inspected: Mapping[str, Any]) -> list[Line]:
+    return text_lines(json.dumps(inspected, ensure_ascii=False, indent=2))
+
+
+def text_lines(text: str, tone: Tone = "") -> list[Line]:
+    return [((line, tone),) for line in text.replace("\r\n", "\n").split("\n")]

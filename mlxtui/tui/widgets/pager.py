@@ -1,0 +1,77 @@
+"""A scrolling text: lines come in, are wrapped to the width, and only what is on the screen is rendered.
+
+Grows cheaply: lines that did not change are not wrapped again. Stays at the end while it is at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from mlxtui.tui.text import Line, plain, wrapped
+from mlxtui.tui.widgets.panel import TONE_CLASSES, to_strip
+
+
+class Pager(ScrollView, can_focus=True):
+    COMPONENT_CLASSES: ClassVar[set[str]] = TONE_CLASSES
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "scroll_down", "Down", show=False, id="pager.down", tooltip="A line down"),
+        Binding("k", "scroll_up", "Up", show=False, id="pager.up", tooltip="A line up"),
+        Binding("g", "scroll_home", "Top", show=False, id="pager.top", tooltip="To the beginning"),
+        Binding("G", "scroll_end", "End", show=False, id="pager.end", tooltip="To the end"),
+    ]
+
+    def __init__(self, *, id: str, follow: bool = False) -> None:
+        super().__init__(id=id)
+        self._follow = follow
+        self._source: list[Line] = []
+        self._wrapped: list[list[Line]] = []
+        self._rows: list[Line] = []
+        self._width = 0
+
+    @property
+    def _room(self) -> int:
+        """The width without the scrollbar, which is always there."""
+        return self.scrollable_content_region.width
+
+    @property
+    def text(self) -> str:
+        """All of it, unwrapped."""
+        return "\n".join(plain(line) for line in self._source)
+
+    def show(self, lines: Sequence[Line]) -> None:
+        """Replace the text; a follower that was at the end stays at the end."""
+        if list(lines) == self._source and self._width == self._room:
+            return
+        at_end = self._follow and self.scroll_offset.y >= self.max_scroll_y
+        self._wrap([*lines])
+        self.virtual_size = Size(0, len(self._rows))
+        self.refresh()
+        if at_end:
+            self.call_after_refresh(self.scroll_end, animate=False)
+
+    def _wrap(self, lines: list[Line]) -> None:
+        width = self._room
+        same = _common(self._source, lines) if width == self._width else 0
+        self._wrapped = self._wrapped[:same] + [[*wrapped(line, width)] for line in lines[same:]]
+        self._source, self._width = lines, width
+        self._rows = [row for rows in self._wrapped for row in rows]
+
+    def on_resize(self) -> None:
+        self.show(self._source)
+
+    def render_line(self, y: int) -> Strip:
+        index = y + self.scroll_offset.y
+        line = self._rows[index] if index < len(self._rows) else ()
+        return to_strip(self, line, self._room, self.rich_style)
+
+
+def _common(before: Sequence[Line], after: Sequence[Line]) -> int:
+    """How many lines at the beginning are the same."""
+    pairs = enumerate(zip(before, after, strict=False))
+    return next((index for index, (a, b) in pairs if a != b), min(len(before), len(after)))

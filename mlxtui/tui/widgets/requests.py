@@ -1,0 +1,136 @@
+"""The requests table on Textual's line API: only rows on the screen are rendered, and only when they changed.
+
+Rows come in already chosen and sorted; Inspected goes out. The cursor stays on its request while rows move about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from mlxtui.row import Row
+from mlxtui.tui.text import Line, Piece
+from mlxtui.tui.widgets.columns import Moment, columns_for, head, row_line
+from mlxtui.tui.widgets.panel import TONE_CLASSES, to_strip
+
+MARK = "▸ "
+
+
+class RequestsTable(ScrollView, can_focus=True):
+    COMPONENT_CLASSES: ClassVar[set[str]] = TONE_CLASSES | {"requests--cursor"}
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "Up", show=False, id="table.up", tooltip="The request above"),
+        Binding("down,j", "move(1)", "Down", show=False, id="table.down", tooltip="The request below"),
+        Binding("pageup", "page(-1)", "Page up", show=False, id="table.page_up", tooltip="A page up"),
+        Binding("pagedown", "page(1)", "Page down", show=False, id="table.page_down", tooltip="A page down"),
+        Binding("home,g", "top", "Top", show=False, id="table.top", tooltip="Stay on the newest"),
+        Binding("end,G", "bottom", "Bottom", show=False, id="table.bottom", tooltip="The oldest request"),
+        Binding("enter", "inspect", "inspect", key_display="⏎", id="table.inspect", tooltip="Look into this request"),
+    ]
+
+    class Inspected(Message):
+        def __init__(self, request: str) -> None:
+            super().__init__()
+            self.request = request
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self.rows: Sequence[Row] = ()
+        self.rendered = 0
+        """Rows rendered so far: the cost of a frame, for tests."""
+        self._moment = Moment(0.0, {})
+        self._chosen: str | None = None
+        self._cursor = 0
+        self._painted: dict[int, tuple[Line, bool]] = {}
+
+    @property
+    def _width(self) -> int:
+        """Without the scrollbar."""
+        return self.scrollable_content_region.width
+
+    @property
+    def selected(self) -> Row | None:
+        return self.rows[self._cursor] if self._cursor < len(self.rows) else None
+
+    def draw(self, rows: Sequence[Row], moment: Moment) -> None:
+        """Show these rows; refresh the lines that differ from what is on the screen."""
+        self.rows, self._moment = rows, moment
+        self._cursor = self._place()
+        self.virtual_size = Size(0, len(rows) + 1)
+        for y in range(1, self.size.height):
+            if self._painted.get(y, ((), False)) != self._line(y):
+                self.refresh(Region(0, y, self._width, 1))
+
+    def _place(self) -> int:
+        """Where the chosen request is now; about where it was, when it is gone."""
+        if self._chosen is None:
+            return 0
+        found = next((index for index, row in enumerate(self.rows) if row.id == self._chosen), None)
+        return found if found is not None else max(0, min(self._cursor, len(self.rows) - 1))
+
+    def _line(self, y: int) -> tuple[Line, bool]:
+        """What belongs on line `y` of the screen, and whether the cursor is on it."""
+        index = y - 1 + self.scroll_offset.y
+        if index >= len(self.rows):
+            return (), False
+        here = index == self._cursor
+        columns = columns_for(self._width - len(MARK))
+        mark: Piece = (MARK if here else " " * len(MARK), "accent")
+        return (mark, *row_line(columns, self.rows[index], self._moment)), here
+
+    def render_line(self, y: int) -> Strip:
+        width = self._width
+        if y == 0:
+            titles: Line = ((" " * len(MARK), ""), *head(columns_for(width - len(MARK))))
+            return to_strip(self, titles, width, self.rich_style)
+        line, here = self._painted[y] = self._line(y)
+        if not self.rows and y == 1:
+            line = (("  no requests yet: point a client at the address above", "dim"),)
+        self.rendered += bool(line)
+        base = self.rich_style
+        return to_strip(self, line, width, base + self.get_component_rich_style("requests--cursor") if here else base)
+
+    def on_resize(self) -> None:
+        self._painted.clear()
+
+    def _move_to(self, index: int) -> None:
+        if not self.rows:
+            return
+        self._cursor = max(0, min(index, len(self.rows) - 1))
+        self._chosen = self.rows[self._cursor].id
+        page = max(1, self.size.height - 1)
+        top = self.scroll_offset.y
+        if not top <= self._cursor < top + page:
+            self.scroll_to(y=self._cursor if self._cursor < top else self._cursor - page + 1, animate=False)
+        self.refresh()
+
+    def action_move(self, by: int) -> None:
+        self._move_to(self._cursor + by)
+
+    def action_page(self, by: int) -> None:
+        self._move_to(self._cursor + by * max(1, self.size.height - 2))
+
+    def action_top(self) -> None:
+        self._move_to(0)
+        self._chosen = None
+
+    def action_bottom(self) -> None:
+        self._move_to(len(self.rows) - 1)
+
+    def action_inspect(self) -> None:
+        if self.selected is not None:
+            self.post_message(self.Inspected(self.selected.id))
+
+    def on_click(self, event: events.Click) -> None:
+        index = event.y - 1 + self.scroll_offset.y
+        if event.y >= 1 and index < len(self.rows):
+            self._move_to(index)
+            if event.chain == 2:
+                self.action_inspect()
