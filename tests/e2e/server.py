@@ -1,0 +1,81 @@
+"""A real `mlxtui serve` in a process of its own, for tests that use it as a user would."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import openai
+import psutil
+
+DEADLINE = 60.0
+
+
+@dataclass(frozen=True)
+class Server:
+    url: str
+    process: subprocess.Popen[str]
+
+    def client(self, **options: object) -> openai.OpenAI:
+        """The official client, strict about the shape of every answer."""
+        return openai.OpenAI(
+            base_url=f"{self.url}/v1", api_key="none", max_retries=0, _strict_response_validation=True, **options
+        )
+
+    def get(self, path: str) -> httpx2.Response:
+        return httpx2.get(self.url + path, timeout=10)
+
+    def worker(self) -> psutil.Process:
+        """The engine worker among the server's children."""
+        children = psutil.Process(self.process.pid).children()
+        return next(child for child in children if "mlxtui.engine.worker" in child.cmdline())
+
+    def wait_until_ready(self) -> None:
+        wait_for(lambda: self.get("/ready").status_code == 200)
+
+
+def wait_for(condition: object, deadline: float = DEADLINE) -> None:
+    """Poll `condition` until it holds; only ever for other processes, which can't be awaited."""
+    end = time.monotonic() + deadline
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < end, "the condition did not come true in time"
+        time.sleep(0.02)
+
+
+def command(*flags: str) -> list[str]:
+    return [sys.executable, "-m", "mlxtui", "serve", *flags]
+
+
+@contextmanager
+def serving(home: Path, *flags: str) -> Iterator[Server]:
+    """A server on a free port that is ready; it is ended with SIGTERM if the test has not ended it."""
+    environ = os.environ | {"MLXTUI_HOME": str(home)}
+    process = subprocess.Popen(
+        command("--port", "0", *flags),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environ,
+        cwd=home,
+    )
+    assert process.stdout
+    try:
+        line = process.stdout.readline()
+        url = re.search(r"http://\S+", line)
+        assert url, line
+        server = Server(url[0], process)
+        server.wait_until_ready()
+        yield server
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=DEADLINE)

@@ -1,0 +1,126 @@
+"""The official client against the embedded model: real inference, asked the way users ask."""
+
+from __future__ import annotations
+
+import json
+import random
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.e2e.server import Server
+
+MODEL = "mlxtui-tiny"
+CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+
+
+def tool(name: str, description: str, **properties: str) -> dict[str, Any]:
+    schema = {
+        "type": "object",
+        "properties": {k: {"type": t} for k, t in properties.items()},
+        "required": list(properties),
+    }
+    return {"type": "function", "function": {"name": name, "description": description, "parameters": schema}}
+
+
+TOOLS: Any = [
+    tool("get_time", "Get the current time in a city", city="string"),
+    tool("get_weather", "Get the current weather in a city", city="string"),
+    tool("send_email", "Send an email", to="string", text="string"),
+    tool("add", "Add two numbers", a="number", b="number"),
+]
+
+
+def ask(server: Server, *turns: str | dict[str, Any], **options: Any) -> Any:
+    messages = [{"role": "user", "content": turn} if isinstance(turn, str) else turn for turn in turns]
+    with server.client() as client:
+        return client.chat.completions.create(model=MODEL, messages=messages, temperature=0, **options)  # type: ignore[call-overload]
+
+
+def streamed(server: Server, *turns: str, **options: Any) -> str:
+    messages: Any = [{"role": "user", "content": turn} for turn in turns]
+    with (
+        server.client() as client,
+        client.chat.completions.create(model=MODEL, messages=messages, temperature=0, stream=True, **options) as stream,
+    ):
+        return "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
+
+
+def said(text: str) -> dict[str, Any]:
+    return {"role": "assistant", "content": text}
+
+
+def test_a_fact_is_known_and_streams_the_same(server: Server) -> None:
+    question = "What is the capital of France?"
+    answer = ask(server, question)
+    assert "Paris" in answer.choices[0].message.content
+    assert answer.choices[0].finish_reason == "stop"
+    assert streamed(server, question) == answer.choices[0].message.content
+
+
+def test_a_name_is_recalled_two_turns_later(server: Server) -> None:
+    turns: list[Any] = ["My name is Ada."]
+    for question in ("What is the capital of Italy?", "What is my name?"):
+        turns += [said(ask(server, *turns).choices[0].message.content), question]
+    answer = ask(server, *turns)
+    assert "Ada" in answer.choices[0].message.content
+    assert answer.usage.prompt_tokens_details.cached_tokens > 0
+
+
+def test_a_tool_is_called_and_its_result_used(server: Server) -> None:
+    question = "What is the weather in Oslo?"
+    choice = ask(server, question, tools=TOOLS).choices[0]
+    assert choice.finish_reason == "tool_calls"
+    [call] = choice.message.tool_calls
+    assert (call.function.name, json.loads(call.function.arguments)) == ("get_weather", {"city": "Oslo"})
+    result = {"role": "tool", "tool_call_id": call.id, "content": '{"temperature": "17 degrees", "sky": "cloudy"}'}
+    answer = ask(server, question, choice.message.model_dump(exclude_none=True), result, tools=TOOLS)
+    assert answer.choices[0].finish_reason == "stop"
+    assert "17" in answer.choices[0].message.content
+
+
+def test_reasoning_stands_apart_from_the_answer(server: Server) -> None:
+    message = ask(server, "Think step by step: what is 2 plus 3?").choices[0].message
+    assert message.reasoning_content
+    assert "<think>" not in message.content
+    assert "5" in message.content
+    silent = ask(server, "Think step by step: what is 2 plus 3?", reasoning_effort="none").choices[0].message
+    assert getattr(silent, "reasoning_content", None) is None
+
+
+def test_length_is_reported_when_the_limit_cuts(server: Server) -> None:
+    answer = ask(server, "Tell me a story.", max_completion_tokens=5)
+    assert answer.choices[0].finish_reason == "length"
+    assert answer.usage.completion_tokens == 5
+
+
+def test_a_stop_string_never_shows(server: Server) -> None:
+    whole = ask(server, "Count from 1 to 9.").choices[0].message.content
+    assert "6" in whole
+    cut = ask(server, "Count from 1 to 9.", stop="6").choices[0]
+    assert cut.message.content == whole[: whole.index("6")]
+    assert cut.finish_reason == "stop"
+    assert streamed(server, "Count from 1 to 9.", stop=["6"]) == cut.message.content
+
+
+def test_a_prompt_longer_than_the_context_is_named_with_both_numbers(server: Server) -> None:
+    import openai
+
+    with pytest.raises(openai.BadRequestError) as caught:
+        streamed(server, "word " * 40_000)
+    assert caught.value.code == "context_length_exceeded"
+    assert "32,768" in caught.value.message or "32768" in caught.value.message
+
+
+def test_thirty_two_streams_at_once_are_what_they_are_alone(server: Server) -> None:
+    """Each carries its own nonce; temperature 0."""
+    draw = random.Random(7)
+    nonces = ["".join(draw.choices("abcdefghjkmnpqrstuvwxyz23456789", k=6)) for _ in range(32)]
+    prompts = [f"Repeat exactly: {nonce}" for nonce in nonces]
+    alone = [streamed(server, prompt) for prompt in prompts]
+    with ThreadPoolExecutor(32) as pool:
+        together = list(pool.map(lambda prompt: streamed(server, prompt), prompts))
+    assert together == alone
+    right = sum(nonce in text for nonce, text in zip(nonces, together, strict=True))
+    assert right >= 30, f"only {right} of 32 nonces came back"
