@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import closing
+from collections.abc import Iterator
 from typing import TextIO
 
 from .canary import Unusable, examine
@@ -17,6 +17,8 @@ from .runner import Result, exit_code, run
 from .suite import AREAS, CHECKS, NoSuchCheck, chosen
 from .target import Limits
 from .wire import transport
+
+INTERRUPTED = 130  # as shells have it
 
 
 def main(options: Options, out: TextIO | None = None, err: TextIO | None = None) -> int:
@@ -35,30 +37,38 @@ def main(options: Options, out: TextIO | None = None, err: TextIO | None = None)
     if not options.url or not checks:
         print("nothing to check: give a URL and leave some checks", file=err)
         return 2
-    with closing(transport()) as wire:
-        return _checked(checks, options, Shared(wire), out, err)
+    return _checked(checks, options, out, err)
 
 
-def _checked(checks: tuple[Check, ...], options: Options, shared: Shared, out: TextIO, err: TextIO) -> int:
-    limits = Limits(check=options.timeout)
+def _checked(checks: tuple[Check, ...], options: Options, out: TextIO, err: TextIO) -> int:
+    wire = transport()
     results: list[Result] = []
     interrupted = False
     report = JsonReport(options, out) if options.json else TextReport(options, len(checks), out)
     with report:
         try:
-            canary = examine(options.url, shared, limits, options.api_key, options.model, options.warmup)
-            report.started(canary)
-            for result in run(checks, canary.target, shared, options.concurrency):
+            for result in _results(checks, options, Shared(wire), report):
                 results.append(result)
                 report.result(result)
+            wire.close()
         except Unusable as reason:
+            wire.close()
             print(reason, file=err)
             return 2
         except KeyboardInterrupt:
-            interrupted = True
-    code = 130 if interrupted and exit_code(results) == 0 else exit_code(results)
+            interrupted = True  # a check may still be on the wire: the end of the process ends it
+    code = exit_code(results) or (INTERRUPTED if interrupted else 0)
     report.finished(results, code, interrupted)
     return code
+
+
+def _results(
+    checks: tuple[Check, ...], options: Options, shared: Shared, report: TextReport | JsonReport
+) -> Iterator[Result]:
+    limits = Limits(check=options.timeout)
+    canary = examine(options.url, shared, limits, options.api_key, options.model, options.warmup)
+    report.started(canary)
+    yield from run(checks, canary.target, shared, options.concurrency)
 
 
 def _list(checks: tuple[Check, ...], out: TextIO) -> int:

@@ -57,6 +57,7 @@ class Check:
 
     `run` returns when the claim holds and raises Fail, Unsupported or Inconclusive otherwise.
     `asks_model` marks checks that need the model's obedience; they make up the capability figure.
+    `alone` marks checks that measure the server, so that no other check may run beside them.
     """
 
     id: str
@@ -65,14 +66,17 @@ class Check:
     meaning: str
     details: str
     asks_model: bool
+    alone: bool
     run: Run
 
 
-def check(id: str, level: Level, clause: str, *, asks_model: bool = False) -> Callable[[Run], Check]:
+def check(
+    id: str, level: Level, clause: str, *, asks_model: bool = False, alone: bool = False
+) -> Callable[[Run], Check]:
     """Turn a function into a Check; the first line of its docstring is the meaning."""
 
     def wrap(run: Run) -> Check:
         meaning, _, details = (inspect.getdoc(run) or "").partition("\n")
-        return Check(id, level, clause, meaning, details.strip(), asks_model, run)
+        return Check(id, level, clause, meaning, details.strip(), asks_model, alone, run)
 
     return wrap

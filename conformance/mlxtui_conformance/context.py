@@ -64,7 +64,7 @@ class Context:
         self.notes: list[str] = []
         limit = seconds if seconds is not None else target.limits.check
         self.recorder = Recorder(shared.transport, Deadline.after(limit))
-        self.raw = httpx2.Client(transport=self.recorder, headers=PLAIN)
+        self.raw = httpx2.Client(transport=self.recorder, headers=PLAIN, timeout=None)
         if target.key is not None:
             self.raw.headers["authorization"] = f"Bearer {target.key}"
         self.client = self.sdk(target.key or NO_KEY)
@@ -87,7 +87,7 @@ class Context:
             api_key=key,
             max_retries=0,
             timeout=self.recorder.deadline.seconds,
-            http_client=httpx2.Client(transport=self.recorder),
+            http_client=httpx2.Client(transport=self.recorder, timeout=None),
             _strict_response_validation=True,
         )
 
@@ -113,7 +113,7 @@ class Context:
 
     def keyless(self, method: str, path: str, **options: Any) -> Reply:
         """`send` without the key, for what has to be open or has to be shut."""
-        with httpx2.Client(transport=self.recorder, headers=PLAIN) as client:
+        with httpx2.Client(transport=self.recorder, headers=PLAIN, timeout=None) as client:
             return whole(client.request(method, self.url(path), **options))
 
     def stream(self, path: str, body: object) -> Streamed:

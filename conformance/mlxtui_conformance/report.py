@@ -71,6 +71,8 @@ class TextReport:
             self.console.print(Text(f"! {warning}", style="yellow"))
 
     def result(self, result: Result) -> None:
+        if result.unrun:
+            return  # one line for the check that saw the target go is enough
         self.console.print(row(result))
         for line in details(result, self.options):
             self.console.print(line)

@@ -37,6 +37,11 @@ class Result:
     response: str = ""
     notes: tuple[str, ...] = ()
 
+    @property
+    def unrun(self) -> bool:
+        """The target was gone before this check's turn."""
+        return self.verdict == Verdict.UNREACHABLE and not self.request
+
 
 @dataclass(frozen=True, slots=True)
 class Figures:
@@ -115,8 +120,8 @@ def _stumbled(error: Exception, target: Target, shared: Shared) -> _Found:
         case json.JSONDecodeError() | UnicodeDecodeError():
             return _Found(Verdict.FAIL, "a JSON body", str(error))
         case APITimeoutError() | httpx2.TimeoutException() | TimeoutError():
-            waited = f"{target.limits.check:g} s went by"
-            return _dead_or(target, shared, "an answer in time", waited)
+            limit = f"an answer within {target.limits.check:g} s"
+            return _dead_or(target, shared, limit, str(error) or "silence")
         case APIConnectionError() | httpx2.TransportError() | OSError():
             broke = f"the connection broke: {error.__cause__ or error!r}"
             return _dead_or(target, shared, "a whole answer", broke)
@@ -156,31 +161,41 @@ def _shown(exchange: Exchange | None, limit: int = 2000) -> tuple[str, str]:
 
 
 def run(checks: Sequence[Check], target: Target, shared: Shared, concurrency: int = 1) -> Iterator[Result]:
-    """Results as they come in. Once the target is gone the rest is unreachable, unrun.
+    """Results as they come in; checks that measure run last and by themselves.
 
-    The checks run in daemon threads, so that an interrupt never waits for a silent server.
+    Once the target is gone the rest is unreachable, unrun. The checks run in daemon threads, so
+    that an interrupt never waits for a silent server.
     """
-    waiting: queue.SimpleQueue[Check] = queue.SimpleQueue()
-    for check in checks:
-        waiting.put(check)
-    done: queue.SimpleQueue[Result] = queue.SimpleQueue()
     gone = threading.Event()
+    together = [check for check in checks if not check.alone]
+    alone = [check for check in checks if check.alone]
+    for group, width in ((together, concurrency), (alone, 1)):
+        waiting: queue.SimpleQueue[Check] = queue.SimpleQueue()
+        done: queue.SimpleQueue[Result] = queue.SimpleQueue()
+        for check in group:
+            waiting.put(check)
+        for _ in range(max(1, min(width, len(group)))):
+            threading.Thread(target=_work, args=(waiting, done, gone, target, shared), daemon=True).start()
+        for _ in group:
+            yield done.get()
 
-    def work() -> None:
-        while True:
-            try:
-                check = waiting.get_nowait()
-            except queue.Empty:
-                return
-            if gone.is_set():
-                done.put(Result(check, Verdict.UNREACHABLE, 0.0, got="not run: the target is gone"))
-                continue
-            result = run_check(check, target, shared)
-            if result.verdict == Verdict.UNREACHABLE:
-                gone.set()
-            done.put(result)
 
-    for _ in range(max(1, min(concurrency, len(checks)))):
-        threading.Thread(target=work, daemon=True).start()
-    for _ in checks:
-        yield done.get()
+def _work(
+    waiting: queue.SimpleQueue[Check],
+    done: queue.SimpleQueue[Result],
+    gone: threading.Event,
+    target: Target,
+    shared: Shared,
+) -> None:
+    while True:
+        try:
+            check = waiting.get_nowait()
+        except queue.Empty:
+            return
+        if gone.is_set():
+            done.put(Result(check, Verdict.UNREACHABLE, 0.0, got="not run: the target is gone"))
+            continue
+        result = run_check(check, target, shared)
+        if result.verdict == Verdict.UNREACHABLE:
+            gone.set()
+        done.put(result)

@@ -65,6 +65,7 @@ def _running(ctx: Context) -> int | None:
     Level.MUST,
     "practice: one client's text is its own",
     asks_model=True,
+    alone=True,
 )
 def no_crosstalk(ctx: Context) -> None:
     """Four streams at once, each about its own secret word, never show another's word or id."""

@@ -8,7 +8,7 @@ from typing import Any
 from ..check import Inconclusive, Level, Unsupported, check
 from ..context import Context
 from ..shapes import cooperation, dig, offered, refused, require, show
-from ..talk import CHAT, WIDE, Said, baseline, body, budget, chunks, joined, streamed, tell, user
+from ..talk import CHAT, WIDE, Said, baseline, body, budget, chunks, joined, plain, streamed, tell, user
 
 GIANT = 300_000  # tokens: a larger context is not worth a body of megabytes
 
@@ -37,21 +37,23 @@ def _limited(ctx: Context, **fields: Any) -> Said:
 @check("limits.max-completion-tokens", Level.MUST, "OpenAPI: max_completion_tokens", asks_model=True)
 def max_completion_tokens(ctx: Context) -> None:
     """max_completion_tokens=1 ends after one token with finish_reason length."""
-    _one_token(tell(ctx, body(ctx, max_completion_tokens=1)))
+    _one_token(ctx, tell(ctx, body(ctx, max_completion_tokens=1)))
 
 
 @check("limits.max-tokens", Level.MUST, "OpenAPI: max_tokens (older clients send it)", asks_model=True)
 def max_tokens(ctx: Context) -> None:
     """The legacy max_tokens=1 does the same."""
-    _one_token(tell(ctx, body(ctx, max_completion_tokens=..., max_tokens=1)))
+    _one_token(ctx, tell(ctx, body(ctx, max_completion_tokens=..., max_tokens=1)))
 
 
-def _one_token(got: Said) -> None:
+def _one_token(ctx: Context, got: Said) -> None:
     count = dig(got.raw, "usage", "completion_tokens")
     require(count <= 1, "completion_tokens ≤ 1", got.raw)
     words = len((got.content + got.reasoning).split())
     require(words <= 3, "the text of one token", got.raw)
-    cooperation(bool(got.content or got.reasoning) or got.finish == "length", "no text at all")
+    more = plain(ctx)
+    longer = len(more.content + more.reasoning) > len(got.content + got.reasoning)
+    cooperation(longer, "the model has no more to say than one token")
     require(got.finish == "length", "finish_reason length", got.finish)
 
 
@@ -132,7 +134,7 @@ def four_stops(ctx: Context) -> None:
 def _context(ctx: Context) -> int:
     known = ctx.target.context
     if known is None:
-        raise Inconclusive("the model list does not tell the context length")
+        raise Unsupported("the model list does not tell the context length")
     cooperation(known <= GIANT, f"a context of {known} tokens is too large to overrun here")
     return known
 

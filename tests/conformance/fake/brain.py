@@ -46,6 +46,8 @@ def speak(request: Json) -> Speech:
     name = _wanted(request, text)
     if name:
         return Speech(calls=((name, json.dumps({"location": "Paris, France"})),))
+    if text == "Mumble.":
+        return Speech(".")
     if "Think step" in text:
         return Speech("It is 42.", "First add ten and twenty, then add seven and five.")
     if echo := re.search(r"Repeat exactly: (.*)", text):

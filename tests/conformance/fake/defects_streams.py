@@ -100,7 +100,7 @@ STREAMS = (
     Defect("created-missing", "chat.stream.strict", chunks=each(lambda p: p.pop("created"))),
     Defect("role-number", "chat.stream.strict", chunks=deltas(lambda at, d: d.update(role=1))),
     Defect("ids-differ", "chat.stream.same-id", chunks=edited(ids_differ)),
-    Defect("whole-object", "chat.stream.same-id", chunks=each(lambda p: p.update(object="chat.completion"))),
+    Defect("whole-object", "chat.stream.strict", chunks=each(lambda p: p.update(object="chat.completion"))),
     Defect("role-repeated", "chat.stream.role-once", chunks=deltas(lambda at, d: d.update(role="assistant"))),
     Defect("role-missing", "chat.stream.role-once", chunks=deltas(lambda at, d: d.pop("role", None))),
     Defect("no-finish", "chat.stream.one-finish", chunks=finishes(None)),

@@ -50,7 +50,7 @@ def path(ends: str) -> Callable[[Asked], bool]:
     return lambda asked: asked.path.endswith(ends)
 
 
-def edited(change: Callable[[Json], Any]) -> Hook:
+def edited(change: Callable[[Any], Any]) -> Hook:
     """`change` alters parsed JSON in place, of an answer or of a list of chunks."""
 
     def edit(asked: Asked, value: Any) -> Any:
@@ -86,7 +86,12 @@ def on_error(change: Callable[[Json], Any]) -> Hook:
 
 def each(change: Callable[[Json], Any]) -> Hook:
     """Alter every chunk in place."""
-    return edited(lambda parts: [change(part) for part in parts])
+
+    def edit(parts: Any) -> None:
+        for part in parts:
+            change(part)
+
+    return edited(edit)
 
 
 def deltas(change: Callable[[int, Json], Any]) -> Hook:

@@ -147,6 +147,9 @@ class Server:
                 await reader.read()
             raw = b"" if length > HUGE else await reader.readexactly(length)
             asked = _parsed(asked, raw, mount)
+            if _stuck(mount.defect, asked):
+                await reader.read()  # until the client has had enough
+                return
             await self._answer(mount, asked, reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError):
             pass  # the client left, as some checks do
@@ -181,6 +184,12 @@ class Server:
                 writer.write(part)
             if at % 8 == 1:
                 await asyncio.sleep(0.001)  # the pace of a model, so that reads come apart
+
+
+def _stuck(defect: Defect, asked: Asked) -> bool:
+    if "stuck-on-n" in defect.flags:
+        return isinstance(asked.body, dict) and asked.body.get("n") == 2
+    return "stuck" in defect.flags and asked.method == "POST"
 
 
 def _head(said: Said) -> bytes:
@@ -253,6 +262,8 @@ def _chat(defect: Defect, asked: Asked) -> Said:
     if asked.malformed:
         raise Refusal(400, "not JSON")
     request = check(asked.body)
+    if "mumbling" in defect.flags:
+        request["messages"][-1]["content"] = "Mumble."
     if not request.get("stream"):
         return say(200, defect.completion(asked, completion(request)))
     frames = [frame(chunk) for chunk in defect.chunks(asked, chunks(request))]
