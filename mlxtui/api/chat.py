@@ -1,7 +1,6 @@
 """`/v1/chat/completions`: the wire's JSON becomes a Request. Pure: no I/O, no engine.
 
-Fields that would change the answer and are not implemented are refused with 400, never ignored; fields that change
-nothing, and unknown ones, are accepted. The wire is described in OpenAI's API reference, "Create chat completion".
+The wire is described in OpenAI's API reference, "Create chat completion".
 """
 
 from __future__ import annotations
@@ -12,30 +11,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from pydantic_core import PydanticCustomError
 
 from mlxtui.api.body import validate
+from mlxtui.api.parameters import CHAT, refuse, unsupported
 from mlxtui.errors import InvalidRequest
 from mlxtui.types import Message, Request, Sampling, Tool, ToolCall
 
 MAX_MESSAGES = 10_000
 MAX_TOOLS = 256
 MAX_STOPS = 4
-NEUTRAL = {
-    "n": (1,),
-    "logprobs": (False,),
-    "top_logprobs": (0,),
-    "logit_bias": ({},),
-    "presence_penalty": (0,),
-    "frequency_penalty": (0,),
-    "repetition_penalty": (1, 0),
-    "response_format": ({"type": "text"},),
-    "modalities": (["text"],),
-    "audio": (),
-    "functions": ([],),
-    "function_call": ("none",),
-    "web_search_options": (),
-    "moderation": (),
-    "chat_template": (),
-}
-"""Fields that are not implemented, and the values of each that ask for nothing."""
 RESERVED_KWARGS = frozenset(
     (
         *("messages", "conversation", "tools", "documents", "chat_template", "add_generation_prompt", "tokenize"),
@@ -135,7 +117,7 @@ class WireStreamOptions(Wire):
 
 
 class WireChat(Wire):
-    """The fields that are honoured; see NEUTRAL for those that are refused. `top_k` -1 and 0 both mean "off"."""
+    """The fields that are honoured; `parameters.CHAT` says what happens to all others."""
 
     messages: Annotated[list[WireMessage], Field(min_length=1, max_length=MAX_MESSAGES)]
     model: Annotated[str, StringConstraints(min_length=1, max_length=512)]
@@ -181,12 +163,7 @@ def parse_chat(body: dict[str, Any]) -> WireChat:
     Raises:
         InvalidRequest: with `param` set to the field at fault.
     """
-    for name, neutral in NEUTRAL.items():
-        value = body.get(name)
-        if value is not None and not any(
-            value == n and isinstance(value, bool) == isinstance(n, bool) for n in neutral
-        ):
-            raise _unsupported(name, value)
+    refuse(CHAT, body)
     wire = validate(WireChat, body)
     _check_tools(wire)
     if wire.stream_options and not wire.stream:
@@ -234,11 +211,4 @@ def _check_tools(wire: WireChat) -> None:
     if wire.tool_choice not in (None, "auto", "none"):
         if wire.tool_choice != "required" and not isinstance(wire.tool_choice, dict):
             raise InvalidRequest("'tool_choice' must be 'auto', 'none', 'required' or an object", param="tool_choice")
-        raise _unsupported("tool_choice", wire.tool_choice)
-
-
-def _unsupported(name: str, value: Any) -> InvalidRequest:
-    shown = str(value)[:60]
-    return InvalidRequest(
-        f"'{name}' = {shown} is not supported yet; leave it out", param=name, code="unsupported_parameter"
-    )
+        raise unsupported("tool_choice", wire.tool_choice, "auto or none only")

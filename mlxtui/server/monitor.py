@@ -8,6 +8,7 @@ from typing import Any
 from quart import Blueprint, Response, request
 
 from mlxtui import __version__
+from mlxtui.api.parameters import parameters_json
 from mlxtui.bus import Bus, Numbered
 from mlxtui.engine.interface import Engine
 from mlxtui.errors import ApiError, Cancelled, NotFound, Unavailable
@@ -44,7 +45,7 @@ def routes(engine: Engine, bus: Bus, ledger: Ledger, settings: Settings, stop: C
     @blueprint.get("/mlxtui/events")
     async def events() -> Response:
         last = request.headers.get("Last-Event-ID", "")
-        return event_stream(_feed(bus, int(last) if last.isdecimal() else None))
+        return event_stream(_feed(bus, int(last) if last.isdecimal() else None, settings.heartbeat))
 
     @blueprint.get("/mlxtui/requests/<id>")
     async def inspect(id: str) -> Response:
@@ -58,6 +59,10 @@ def routes(engine: Engine, bus: Bus, ledger: Ledger, settings: Settings, stop: C
     async def cancel(id: str) -> Response:
         cancelled = _exchange(ledger, id).cancel(Cancelled("the request was cancelled from the dashboard"))
         return json_response({"id": id, "cancelled": cancelled})
+
+    @blueprint.get("/mlxtui/parameters")
+    async def parameters() -> Response:
+        return json_response(parameters_json())
 
     @blueprint.post("/mlxtui/shutdown")
     async def shutdown() -> Response:
@@ -74,15 +79,18 @@ def _exchange(ledger: Ledger, id: str) -> Exchange:
     return exchange
 
 
-async def _feed(bus: Bus, last_id: int | None) -> AsyncGenerator[bytes, None]:
-    with bus.subscribe(last_id, pace=PACE) as subscription:
+async def _feed(bus: Bus, last_id: int | None, heartbeat: float) -> AsyncGenerator[bytes, None]:
+    with bus.subscribe(last_id, pace=PACE, silence=heartbeat) as subscription:
         yield KEEPALIVE
         async for batch in subscription:
-            yield b"".join(
-                event(_named(data := to_json(item.event)), data, item.id)
-                if isinstance(item, Numbered)
-                else event("snapshot", item.state, item.id)
-                for item in batch
+            yield (
+                b"".join(
+                    event(_named(data := to_json(item.event)), data, item.id)
+                    if isinstance(item, Numbered)
+                    else event("snapshot", item.state, item.id)
+                    for item in batch
+                )
+                or KEEPALIVE
             )
 
 

@@ -1,0 +1,111 @@
+"""What happens to every field of a request: honoured, harmless or refused. One table drives validation and the docs.
+
+A field that would change the answer is honoured or refused with 400; silently ignoring it would be a lie. Harmless
+fields, and those no table knows, are accepted and change nothing. Published at `GET /mlxtui/parameters`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mlxtui.errors import InvalidRequest
+
+Fate = Literal["honoured", "harmless", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """`neutral` are the values of a refused field that ask for nothing and are therefore accepted, as null is."""
+
+    name: str
+    fate: Fate
+    note: str
+    neutral: tuple[Any, ...] = ()
+
+    def asks_for_something(self, value: Any) -> bool:
+        same = (value == n and isinstance(value, bool) == isinstance(n, bool) for n in self.neutral)
+        return value is not None and not any(same)
+
+
+def _honoured(**notes: str) -> tuple[Parameter, ...]:
+    return tuple(Parameter(name, "honoured", note) for name, note in notes.items())
+
+
+def _harmless(**notes: str) -> tuple[Parameter, ...]:
+    return tuple(Parameter(name, "harmless", note) for name, note in notes.items())
+
+
+CHAT: tuple[Parameter, ...] = (
+    *_honoured(
+        messages="roles developer, system, user, assistant, tool, function; text parts only",
+        model="the loaded model's id, its short name, or a name that clients have built in (gpt-*, claude-*, ...)",
+        temperature="0 to 2; 0 takes the likeliest token",
+        top_p="above 0, up to 1",
+        top_k="0 or -1: off",
+        min_p="0 to 1",
+        seed="same seed and same request: same answer, also beside other requests",
+        max_tokens="the older name of max_completion_tokens",
+        max_completion_tokens="default: the rest of the context",
+        stop="a string or up to 4, of up to 256 characters; acts on content, not on reasoning or tool calls",
+        stream="true: server-sent events",
+        stream_options="include_usage",
+        tools="functions, rendered by the model's chat template",
+        tool_choice="auto or none; required and named ones are refused",
+        parallel_tool_calls="false: the answer ends after its first call",
+        reasoning_effort="given to the chat template; none also switches thinking off",
+        chat_template_kwargs="variables of the chat template: strings, numbers, booleans",
+    ),
+    *_harmless(
+        metadata="not stored",
+        store="not stored",
+        user="not used",
+        safety_identifier="not used",
+        service_tier="there is one tier",
+        prompt_cache_key="prompts are matched by their tokens",
+        prompt_cache_options="prompts are matched by their tokens",
+        prompt_cache_retention="kept while memory allows",
+        prediction="a hint for speed only",
+        verbosity="a hint that this model's template has no place for",
+    ),
+    Parameter("n", "refused", "one choice for each request", (1,)),
+    Parameter("logprobs", "refused", "not implemented yet", (False,)),
+    Parameter("top_logprobs", "refused", "not implemented yet", (0,)),
+    Parameter("logit_bias", "refused", "not implemented yet", ({},)),
+    Parameter("presence_penalty", "refused", "not implemented yet", (0,)),
+    Parameter("frequency_penalty", "refused", "not implemented yet", (0,)),
+    Parameter("repetition_penalty", "refused", "not implemented yet", (0, 1)),
+    Parameter("response_format", "refused", "text only", ({"type": "text"},)),
+    Parameter("modalities", "refused", "text only", (["text"],)),
+    Parameter("audio", "refused", "text only"),
+    Parameter("functions", "refused", "use tools", ([],)),
+    Parameter("function_call", "refused", "use tool_choice", ("none", "auto")),
+    Parameter("web_search_options", "refused", "a request never touches the network"),
+    Parameter("moderation", "refused", "there is no moderation"),
+    Parameter("chat_template", "refused", "a request may not bring code"),
+)
+
+ENDPOINTS = {"/v1/chat/completions": CHAT}
+
+
+def refuse(table: tuple[Parameter, ...], body: dict[str, Any]) -> None:
+    """Raises:
+    InvalidRequest: `body` asks for something the table refuses; `param` names it.
+    """
+    for parameter in table:
+        value = body.get(parameter.name)
+        if parameter.fate == "refused" and parameter.asks_for_something(value):
+            raise unsupported(parameter.name, value, parameter.note)
+
+
+def unsupported(name: str, value: Any, note: str) -> InvalidRequest:
+    message = f"'{name}' = {str(value)[:60]} is not supported ({note}); leave it out"
+    return InvalidRequest(message, param=name, code="unsupported_parameter")
+
+
+def parameters_json() -> dict[str, Any]:
+    """The whole table, for `GET /mlxtui/parameters`."""
+    return {
+        endpoint: [{"name": p.name, "fate": p.fate, "note": p.note} for p in table]
+        for endpoint, table in ENDPOINTS.items()
+    }
