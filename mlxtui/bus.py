@@ -63,13 +63,14 @@ class Bus:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self.publish, event)
 
-    def subscribe(self, last_id: int | None = None, pace: float = 0.0) -> Subscription:
+    def subscribe(self, last_id: int | None = None, pace: float = 0.0, silence: float | None = None) -> Subscription:
         """A stream of batches: what was missed since `last_id` if that is still known, else a Snapshot first.
 
         `pace` is the least number of seconds between two batches: 200 engine steps a second then cost 20 writes.
+        After `silence` seconds without an event comes an empty batch: time for a heartbeat.
         """
         self._loop = self._loop or _running_loop()
-        return Subscription(self, last_id, pace)
+        return Subscription(self, last_id, pace, silence)
 
     def close(self) -> None:
         """End all subscriptions, once they have handed on what was published so far."""
@@ -87,17 +88,18 @@ class Bus:
 
 
 class Subscription:
-    """`async for batch in subscription`: never an empty batch, and every iteration really suspends.
+    """`async for batch in subscription`; every iteration really suspends.
 
     Use it as a context manager, or call `close()`: the bus forgets it then.
     """
 
-    def __init__(self, bus: Bus, last_id: int | None, pace: float) -> None:
+    def __init__(self, bus: Bus, last_id: int | None, pace: float, silence: float | None) -> None:
         self._bus = bus
         self._last_id = last_id
         self._pace = pace
+        self._silence = silence
         self._woken = asyncio.Event()
-        self._started = False
+        self._started = last_id is not None and last_id == bus.last_id
         bus._subscribers.add(self)
 
     def wake(self) -> None:
@@ -117,15 +119,16 @@ class Subscription:
 
     async def __anext__(self) -> list[Item]:
         await asyncio.sleep(self._pace if self._started else 0)
-        if not self._started and self._last_id != self._bus.last_id:
-            return self._take()
-        self._started = True
-        while self._last_id == self._bus.last_id:
+        while self._started and self._last_id == self._bus.last_id:
             if self._bus.closed:
                 self.close()
                 raise StopAsyncIteration
             self._woken.clear()
-            await self._woken.wait()
+            try:
+                async with asyncio.timeout(self._silence):
+                    await self._woken.wait()
+            except TimeoutError:
+                return []
         return self._take()
 
     def _take(self) -> list[Item]:

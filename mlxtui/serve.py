@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+import psutil
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 
@@ -108,6 +109,7 @@ class _Server:
             url=f"http://{f'[{host}]' if ':' in host else host}:{port}",
             pid=os.getpid(),
             max_running=self._settings.max_running,
+            memory_bytes=psutil.virtual_memory().total,
         )
 
     def _publish(self, event: Event) -> None:

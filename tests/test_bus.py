@@ -176,3 +176,15 @@ def test_pace_gathers_a_burst_into_one_batch() -> None:
         assert len(await batch) == 2
 
     run(scene())
+
+
+def test_silence_brings_an_empty_batch() -> None:
+    async def scene() -> None:
+        bus = Bus(last_id=0)
+        subscription = bus.subscribe(silence=0.001)
+        assert await anext(subscription) == [Snapshot(0, bus.state.to_json())]
+        assert await anext(subscription) == []
+        bus.publish(logged(1))
+        assert await anext(subscription) == [Numbered(1, logged(1))]
+
+    run(scene())
