@@ -104,9 +104,9 @@ class Exchange:
         self._task.cancel()
         return True
 
-    def reject(self, error: ApiError) -> None:
-        """The request never reached the engine."""
-        self._end("error", error)
+    def reject(self, error: Exception) -> None:
+        """The request never reached the engine, by its own fault or by a bug of ours."""
+        self._end("error", error if isinstance(error, ApiError) else _internal())
 
     async def started(self) -> None:
         """Wait until the answer begins: from then on a failure is reported within it.
@@ -162,7 +162,7 @@ class Exchange:
             self._end("error", error)
         except Exception:
             log.exception("request %s broke the server's own code", self.id)
-            self._end("error", ApiError("internal error", code="internal_error"))
+            self._end("error", _internal())
 
     def _end_cancelled(self) -> None:
         self._end("cancelled", self._stop_with or Cancelled("the request was cancelled"))
@@ -222,6 +222,10 @@ class Exchange:
             "usage": {name: getattr(usage, name) for name in Usage.__dataclass_fields__},
             "timings": {name: getattr(timings, name) for name in Timings.__dataclass_fields__},
         }
+
+
+def _internal() -> ApiError:
+    return ApiError("internal error; the server's log tells more", code="internal_error")
 
 
 class Ledger:

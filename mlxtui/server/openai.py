@@ -30,7 +30,7 @@ def routes(pipeline: Pipeline, ledger: Ledger, settings: Settings) -> Blueprint:
             if model := pipeline.engine.model:
                 require(model, wire.model)
             exchange.start(pipeline.open(exchange.id, to_request(wire)))
-        except ApiError as error:
+        except Exception as error:
             exchange.reject(error)
             raise
         await exchange.started()

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import socket
+import ssl
 from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -26,6 +27,8 @@ from mlxtui.settings import Settings
 
 CHAT = "/v1/chat/completions"
 HELLO: dict[str, Any] = {"model": "scripted", "messages": [{"role": "user", "content": "hello"}]}
+_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""Nothing here speaks TLS; loading the system's certificates would cost each client more than its whole test."""
 _Kind = TypeVar("_Kind", bound=Event)
 
 
@@ -80,11 +83,11 @@ class Served:
         return found[count - 1]
 
     def http(self, **options: Any) -> httpx2.AsyncClient:
-        return httpx2.AsyncClient(base_url=self.url, timeout=15, **options)
+        return httpx2.AsyncClient(base_url=self.url, timeout=15, verify=_NO_TLS, **options)
 
     def openai(self, **options: Any) -> AsyncOpenAI:
-        options = {"api_key": "none", "max_retries": 0} | options
-        return AsyncOpenAI(base_url=f"{self.url}/v1", timeout=15, _strict_response_validation=True, **options)
+        options = {"api_key": "none", "max_retries": 0, "http_client": self.http()} | options
+        return AsyncOpenAI(base_url=f"{self.url}/v1", _strict_response_validation=True, **options)
 
 
 @asynccontextmanager

@@ -42,11 +42,14 @@ def test_an_answer_is_one_object() -> None:
 
 def test_a_stream_names_its_role_once_finishes_once_and_ends_with_one_done() -> None:
     async def main() -> None:
-        async with serving(("Hel", "lo")) as served, served.http() as http:
-            async with http.stream("POST", CHAT, json=chat(stream=True)) as response:
-                assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
-                assert response.headers["cache-control"] == "no-cache"
-                *chunks, done = await sse(response)
+        async with (
+            serving(("Hel", "lo")) as served,
+            served.http() as http,
+            http.stream("POST", CHAT, json=chat(stream=True)) as response,
+        ):
+            assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
+            assert response.headers["cache-control"] == "no-cache"
+            *chunks, done = await sse(response)
         assert done == "[DONE]"
         assert len({(chunk["id"], chunk["created"], chunk["model"], chunk["object"]) for chunk in chunks}) == 1
         deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
@@ -88,9 +91,12 @@ def test_the_official_client_reads_a_stream() -> None:
 
 def test_pieces_of_one_batch_are_one_chunk() -> None:
     async def main() -> None:
-        async with serving((("a", "b"), "c")) as served, served.http() as http:
-            async with http.stream("POST", CHAT, json=chat(stream=True)) as response:
-                chunks = (await sse(response))[:-1]
+        async with (
+            serving((("a", "b"), "c")) as served,
+            served.http() as http,
+            http.stream("POST", CHAT, json=chat(stream=True)) as response,
+        ):
+            chunks = (await sse(response))[:-1]
         assert [c["choices"][0]["delta"].get("content") for c in chunks[1:-1]] == ["ab", "c"]
 
     run(main())
@@ -112,9 +118,12 @@ def test_parallel_calls_keep_ids_indices_and_arguments_apart() -> None:
 def test_a_streamed_call_opens_with_id_and_name_and_goes_on_with_arguments_only() -> None:
     async def main() -> None:
         body = chat(stream=True, tools=TOOLS)
-        async with serving(TWO_CALLS, calls=CALLS) as served, served.http() as http:
-            async with http.stream("POST", CHAT, json=body) as response:
-                *chunks, _ = await sse(response)
+        async with (
+            serving(TWO_CALLS, calls=CALLS) as served,
+            served.http() as http,
+            http.stream("POST", CHAT, json=body) as response,
+        ):
+            *chunks, _ = await sse(response)
         calls = [c for chunk in chunks for c in chunk["choices"][0]["delta"].get("tool_calls", ())]
         assert [call["index"] for call in calls] == [0, 0, 1, 1]
         opening, rest = calls[0], calls[1]
