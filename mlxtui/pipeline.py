@@ -17,6 +17,7 @@ from uuid import uuid4
 
 from mlxtui.engine.interface import ChatPrompt, Engine, Job, ModelInfo, Output, Piece, Prefill, Rendered
 from mlxtui.errors import EngineFailed, RateLimited, Unavailable
+from mlxtui.output.json_call import CallBody, CallEnd, CallHead
 from mlxtui.output.parser import OutputParser, Part, RawCall
 from mlxtui.settings import Settings
 from mlxtui.types import (
@@ -98,6 +99,7 @@ class Run:
         self._first_token: float | None = None
         self._parser: OutputParser | None = None
         self._model: ModelInfo | None = None
+        self._begun_calls = 0
         self._calls = 0
         self._finished = False
 
@@ -137,7 +139,7 @@ class Run:
                 self._parser = OutputParser(
                     self._model.dialect,
                     opens_in=channel,
-                    tools=bool(self._request.tools),
+                    tools=[tool.name for tool in self._request.tools],
                     stop=self._request.stop,
                 )
                 return [Started(tokens)]
@@ -182,7 +184,17 @@ class Run:
         for part in parts:
             if self._finished:
                 break
-            deltas += await self._calls_in(part) if isinstance(part, RawCall) else [part]
+            match part:
+                case Text() | Reasoning():
+                    deltas.append(part)
+                case CallHead(name=name):
+                    deltas.append(self._call(name))
+                case CallBody(text=text):
+                    deltas.append(CallArguments(self._begun_calls - 1, text))
+                case CallEnd():
+                    self._end_call()
+                case RawCall():
+                    deltas += await self._calls_in(part)
         return deltas
 
     async def _calls_in(self, raw: RawCall) -> list[Delta]:
@@ -193,13 +205,20 @@ class Run:
             return [Text(raw.whole)]
         deltas: list[Delta] = []
         for call in parsed:
-            deltas.append(CallStart(self._calls, f"call_{uuid4().hex[:24]}", call.name))
-            deltas.append(CallArguments(self._calls, json.dumps(call.arguments, ensure_ascii=False)))
-            self._calls += 1
-            if not self._request.parallel_tool_calls:
-                self._finished = True
+            deltas.append(self._call(call.name))
+            deltas.append(CallArguments(self._begun_calls - 1, json.dumps(call.arguments, ensure_ascii=False)))
+            self._end_call()
+            if self._finished:
                 break
         return deltas
+
+    def _call(self, name: str) -> CallStart:
+        self._begun_calls += 1
+        return CallStart(self._begun_calls - 1, f"call_{uuid4().hex[:24]}", name)
+
+    def _end_call(self) -> None:
+        self._calls += 1
+        self._finished = not self._request.parallel_tool_calls
 
     def _finish(self, reason: FinishReason) -> Finish:
         self._finished = True
@@ -207,7 +226,7 @@ class Run:
 
 
 def _joined(deltas: list[Delta]) -> Iterator[Delta]:
-    """Neighbouring text of one channel as one delta: one write to the client."""
+    """Neighbouring text of one channel or call as one delta: one write to the client."""
     last: Delta | None = None
     for delta in deltas:
         match last, delta:
@@ -215,6 +234,8 @@ def _joined(deltas: list[Delta]) -> Iterator[Delta]:
                 last = Text(a + b)
             case (Reasoning(text=a), Reasoning(text=b)):
                 last = Reasoning(a + b)
+            case (CallArguments(index=i, text=a), CallArguments(index=j, text=b)) if i == j:
+                last = CallArguments(i, a + b)
             case _:
                 if last is not None:
                     yield last

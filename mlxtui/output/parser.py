@@ -1,15 +1,18 @@
 """The model's text in pieces goes in; content, reasoning and raw tool calls come out, in order.
 
-Incremental and pure: any chunking of the same text gives the same parts once neighbours are joined. It finds where
-tool calls stand but does not read them: that takes the model's own parser (`Engine.parse_calls`).
+Incremental and pure: any chunking of the same text gives the same parts once neighbours are joined. Calls in JSON are
+read here, as they are written; of all others only the place is found, reading them takes the model's own parser
+(`Engine.parse_calls`).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
+from mlxtui.output.json_call import CallPart, JsonCall
 from mlxtui.output.markers import cut
 from mlxtui.output.stops import StopFilter
 from mlxtui.types import Channel, Dialect, Reasoning, Text
@@ -23,16 +26,16 @@ class RawCall:
     whole: str
 
 
-Part = Text | Reasoning | RawCall
+Part = Text | Reasoning | RawCall | CallPart
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
 class OutputParser:
     """One answer's parser.
 
-    Tool markers count only when the request brought tools. Stop strings act on content only, never on reasoning or
-    calls; once one is met `stopped` is true and nothing more comes out. White space at the seams between reasoning,
-    content and calls belongs to the markup and is dropped.
+    `tools` are the names of those offered; without any, tool markers are text like any other. Stop strings act on
+    content only, never on reasoning or calls; once one is met `stopped` is true and nothing more comes out. White space
+    at the seams between reasoning, content and calls belongs to the markup and is dropped.
     """
 
     def __init__(
@@ -40,12 +43,15 @@ class OutputParser:
         dialect: Dialect,
         *,
         opens_in: Channel = "content",
-        tools: bool = False,
+        tools: Collection[str] = (),
         stop: tuple[str, ...] = (),
     ) -> None:
         self._think_open, self._think_close = dialect.think or ("", "")
         self._tool_open, self._tool_close = (dialect.tool if tools else None) or ("", "")
+        self._tools = tools
         self._json_calls = dialect.tool_syntax == "json_tools"
+        self._call: JsonCall | None = None  # while it can be read as it comes
+        self._call_fed = 0  # how much of the buffer it has seen
         self._mode: Literal["content", "reasoning", "call"] = opens_in
         self._at_seam = opens_in == "reasoning"
         self._buffer = ""  # not yet searched for markers
@@ -70,7 +76,7 @@ class OutputParser:
         if self.stopped:
             return []
         parts = self._read(final=True)
-        if self._mode == "call":
+        if self._mode == "call" and not (self._call and self._call.readable):
             parts += self._unfinished_call()
         if self._mode == "content":
             parts += self._content(self._stops.flush())
@@ -82,10 +88,9 @@ class OutputParser:
         parts: list[Part] = []
         while not self.stopped:
             if self._mode == "call":
-                call = self._take_call()
-                if call is None:
+                parts += self._read_call()
+                if self._mode == "call":
                     break
-                parts.append(call)
                 continue
             before, marker, self._buffer = cut(self._buffer, self._markers(), final=final)
             parts += self._reasoning(before) if self._mode == "reasoning" else self._stoppable(before)
@@ -106,6 +111,24 @@ class OutputParser:
             self._mode = "content"
         else:
             self._mode = "reasoning" if marker == self._think_open else "call"
+        self._call = JsonCall(self._tools) if self._mode == "call" and self._json_calls else None
+        self._call_fed = 0
+        return parts
+
+    def _read_call(self) -> list[Part]:
+        """What can be told of the call at the head of the buffer; the mode turns to content when it is closed."""
+        parts: list[Part] = []
+        if self._call and not self._call.complete:
+            parts += self._call.feed(self._buffer[self._call_fed :])
+            self._call_fed = len(self._buffer)
+            if self._call.readable:
+                self._buffer, self._call_fed = self._call.take_rest() if self._call.complete else "", 0
+        if not (self._call and self._call.readable):
+            call = self._take_call()
+            return [*parts, call] if call else parts
+        _, closed, rest = self._buffer.partition(self._tool_close)
+        if self._call.complete and closed:
+            self._buffer, self._mode = rest, "content"
         return parts
 
     def _take_call(self) -> RawCall | None:

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlxtui.output.json_call import CallBody, CallEnd, CallHead
 from mlxtui.output.parser import OutputParser, Part, RawCall
 from mlxtui.types import Channel, Dialect, Reasoning, Text
 
 QWEN = Dialect(think=("<think>", "</think>"), tool=("<tool_call>", "</tool_call>"), tool_syntax="json_tools")
 OPEN_ENDED = Dialect(tool=("[TOOL_CALLS]", ""), tool_syntax="mistral")
-CALL = '\n{"name": "f", "arguments": {"x": "a</tool_call>\\"b"}}\n'
+ARGUMENTS = '{"x": "a</tool_call>\\"b", "y": [{"z": 1}]}'
+CALL = '\n{"name": "f", "arguments": ' + ARGUMENTS + "}\n"
+READ: list[Part] = [CallHead("f"), CallBody(ARGUMENTS), CallEnd()]
+FOREIGN = '{"name": "g", "arguments": {}}'
 
 
 def joined(parts: list[Part]) -> list[Part]:
     out: list[Part] = []
     for part in parts:
         last = out[-1] if out else None
-        if isinstance(part, Text | Reasoning) and type(last) is type(part):
+        if isinstance(part, Text | Reasoning | CallBody) and type(last) is type(part):
             out[-1] = type(part)(last.text + part.text)
         else:
             out.append(part)
@@ -32,7 +37,7 @@ def parse(
     dialect: Dialect = QWEN,
     *,
     opens_in: Channel = "content",
-    tools: bool = True,
+    tools: Collection[str] = ("f",),
     stop: tuple[str, ...] = (),
 ) -> list[Part]:
     parser = OutputParser(dialect, opens_in=opens_in, tools=tools, stop=stop)
@@ -52,9 +57,15 @@ def call(body: str) -> RawCall:
         ("<think>\nhm\n</think>\n\nYes.", [Reasoning("hm"), Text("Yes.")]),
         ("<think>\n\n</think>\n\nYes.", [Text("Yes.")]),
         ("<think>never ends", [Reasoning("never ends")]),
-        (f"<tool_call>{CALL}</tool_call>", [call(CALL)]),
-        (f"One moment. \n<tool_call>{CALL}</tool_call>\n", [Text("One moment."), call(CALL)]),
-        (f"<tool_call>{CALL}</tool_call>\n<tool_call>{{}}</tool_call>", [call(CALL), call("{}")]),
+        (f"<tool_call>{CALL}</tool_call>", READ),
+        (f"One moment. \n<tool_call>{CALL}</tool_call>\n", [Text("One moment."), *READ]),
+        (f"<tool_call>{CALL}</tool_call>\n<tool_call>{{}}</tool_call>", [*READ, call("{}")]),
+        (f"<tool_call>{CALL}</tool_call>\n<tool_call>{CALL}</tool_call>", [*READ, *READ]),
+        (f"<tool_call>{FOREIGN}</tool_call>", [call(FOREIGN)]),
+        (f"<tool_call>{CALL}", READ),
+        ('<tool_call>{"name": "f", "arguments": {"x": "y', [CallHead("f"), CallBody('{"x": "y')]),
+        ('<tool_call>{"name": "f", "arguments": "{}"}</tool_call>', [call('{"name": "f", "arguments": "{}"}')]),
+        ('<tool_call>{"arguments": {}, "name": "f"}</tool_call>', [call('{"arguments": {}, "name": "f"}')]),
         ('<tool_call>\n{"name": "f", "argu', [Text('<tool_call>\n{"name": "f", "argu')]),
         ("a < b <thin k> <tool", [Text("a < b <thin k> <tool")]),
     ],
@@ -65,7 +76,7 @@ def test_splits_an_answer_into_its_parts(text: str, expected: list[Part]) -> Non
 
 
 def test_without_tools_the_tool_markup_is_text() -> None:
-    assert parse(["<tool_call>{}</tool_call>"], tools=False) == [Text("<tool_call>{}</tool_call>")]
+    assert parse(["<tool_call>{}</tool_call>"], tools=()) == [Text("<tool_call>{}</tool_call>")]
 
 
 def test_a_syntax_without_closing_marker_ends_with_the_text() -> None:
@@ -90,6 +101,14 @@ def test_a_prompt_that_opens_the_thought_starts_in_reasoning() -> None:
 def test_stops_cut_content_only(text: str, stop: tuple[str, ...], expected: list[Part]) -> None:
     assert parse([text], stop=stop) == expected
     assert parse(list(text), stop=stop) == expected
+
+
+def test_arguments_come_as_they_are_written() -> None:
+    parser = OutputParser(QWEN, tools=["f"])
+    assert parser.feed('<tool_call>{"name": "f", "argum') == []
+    assert parser.feed('ents": {"x": ') == [CallHead("f"), CallBody('{"x": ')]
+    assert parser.feed('"one \\') == [CallBody('"one ')]
+    assert parser.feed('"two"}, ') == [CallBody('\\"two"}'), CallEnd()]
 
 
 def test_a_stop_is_known_at_once() -> None:
@@ -123,11 +142,11 @@ PARTS = st.sampled_from(
     words=st.lists(PARTS | st.text(max_size=4), max_size=12),
     cuts=st.lists(st.integers(0, 200), max_size=12),
     stop=st.lists(st.sampled_from(["end", "e", "\n", "the end", "nd<"]), max_size=3, unique=True),
-    tools=st.booleans(),
+    tools=st.sampled_from([(), ("f",), ("g",)]),
     opens_in=st.sampled_from(["content", "reasoning"]),
 )
 def test_any_chunking_gives_the_same_parts(
-    words: list[str], cuts: list[int], stop: list[str], tools: bool, opens_in: Channel
+    words: list[str], cuts: list[int], stop: list[str], tools: tuple[str, ...], opens_in: Channel
 ) -> None:
     text = "".join(words)
     edges = sorted({0, len(text), *(at for at in cuts if at < len(text))})
