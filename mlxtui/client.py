@@ -136,7 +136,9 @@ class ServerClient:
         Raises:
             NotThere: it has already ended.
         """
-        await self._json("POST", f"/mlxtui/requests/{quote(request, safe='')}/cancel")
+        answer = await self._json("POST", f"/mlxtui/requests/{quote(request, safe='')}/cancel")
+        if not answer.get("cancelled"):
+            raise NotThere("it has already ended")
 
     async def shutdown(self) -> None:
         """Ask the server to finish what it is doing and exit."""

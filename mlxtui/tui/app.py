@@ -30,25 +30,30 @@ from mlxtui.tui.screens.home import HomeScreen
 from mlxtui.tui.screens.inspector import InspectorScreen
 from mlxtui.tui.screens.reader import Reader
 from mlxtui.tui.snippets import curl, python
-from mlxtui.tui.text import safe_text
+from mlxtui.tui.text import one_line
 from mlxtui.tui.view import Live, View
 from mlxtui.tui.widgets.columns import short_id
 from mlxtui.tui.widgets.requests import RequestsTable
 
 FRAME = 0.25
+Failure = Callable[[bool], str | None]
 SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What is to become of the server; `failed` says why it never came up."""
+    """What is to become of the server; `failed` says why it failed to serve; `broken`: we did, not it."""
 
     server: Literal["stop", "leave"] = "leave"
     failed: str = ""
+    broken: bool = False
 
 
 class Dashboard(App[Outcome]):
-    """`owns_server`: we started it, so quitting asks what becomes of it. `ended` says why it ended before it served."""
+    """`owns_server`: we started it, so quitting asks what becomes of it.
+
+    `failure(reached)` says why the server failed, once it has; `reached`: it has answered us before.
+    """
 
     TITLE = "mlxtui"
     CSS_PATH = "mlxtui.tcss"
@@ -68,13 +73,13 @@ class Dashboard(App[Outcome]):
         self,
         client: ServerClient,
         owns_server: bool,
-        ended: Callable[[], str | None] | None = None,
+        failure: Failure | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__()
         self.client = client
         self._owns_server = owns_server
-        self._ended = ended
+        self._failure = failure
         self._clock = clock
         self._held: View | None = None
 
@@ -99,7 +104,8 @@ class Dashboard(App[Outcome]):
 
     def draw(self) -> None:
         """One frame: the screens that can be seen draw what changed."""
-        if self._ended is not None and (failed := self._ended()):
+        reached = self.client.state.server.started > 0
+        if self._failure is not None and (failed := self._failure(reached)):
             self.exit(Outcome("leave", failed))
             return
         view = self.view
@@ -142,9 +148,9 @@ class Dashboard(App[Outcome]):
         try:
             await asked
         except MlxtuiError as error:
-            self.notify(safe_text(str(error)), severity="error", markup=False)
+            self.notify(one_line(str(error)), severity="error", markup=False)
         else:
-            self.notify(safe_text(done), markup=False)
+            self.notify(one_line(done), markup=False)
 
     def on_copy_asked(self, message: CopyAsked) -> None:
         self.run_worker(self._copy(message))
@@ -153,7 +159,7 @@ class Dashboard(App[Outcome]):
         try:
             inspected = await self.client.inspect(message.request)
         except MlxtuiError as error:
-            self.notify(safe_text(str(error)), severity="error", markup=False)
+            self.notify(one_line(str(error)), severity="error", markup=False)
             return
         snippet = curl if message.kind == "curl" else python
         url = self.client.state.server.url or self.client.url
@@ -205,9 +211,7 @@ def _lines(text: str) -> list[tuple[tuple[str, Literal[""]], ...]]:
     return [((line, ""),) for line in text.split("\n")]
 
 
-def run_dashboard(
-    url: str, api_key: str | None, owns_server: bool, ended: Callable[[], str | None] | None = None
-) -> Outcome:
+def run_dashboard(url: str, api_key: str | None, owns_server: bool, failure: Failure | None = None) -> Outcome:
     """Run the dashboard in this terminal until the person leaves it."""
-    app = Dashboard(ServerClient(url, api_key), owns_server, ended)
-    return app.run() or Outcome()
+    app = Dashboard(ServerClient(url, api_key), owns_server, failure)
+    return app.run() or Outcome(broken=True)

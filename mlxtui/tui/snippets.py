@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from mlxtui.tui.text import UNSAFE
+from mlxtui.text import safe_text
 
 PATHS = {
     "chat": "/v1/chat/completions",
@@ -34,7 +34,7 @@ def curl(url: str, endpoint: str, body: Mapping[str, Any], with_key: bool) -> st
 def _json(body: Mapping[str, Any]) -> str:
     """Readable, but nothing in it that a terminal would obey when it is pasted."""
     text = json.dumps(body, ensure_ascii=False, indent=2)
-    return UNSAFE.sub(lambda found: found.group() if found.group() == "\n" else f"\\u{ord(found.group()):04x}", text)
+    return "".join(char if safe_text(char) == char else f"\\u{ord(char):04x}" for char in text)
 
 
 def python(url: str, endpoint: str, body: Mapping[str, Any], with_key: bool) -> str:

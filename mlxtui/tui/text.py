@@ -1,7 +1,7 @@
 """Text on its way to the terminal: untrusted strings come in, harmless lines of toned pieces go out.
 
-`safe_text` is the one choke point between prompts, model output, names and the terminal. A Line is plain data, so
-frames can be compared; what a tone looks like is the style sheet's business. Nothing here knows widgets.
+A Line is plain data, so frames can be compared; what a tone looks like is the style sheet's business. Nothing here
+knows widgets.
 """
 
 from __future__ import annotations
@@ -12,36 +12,22 @@ from typing import Literal
 
 from rich.cells import cell_len, set_cell_size
 
+from mlxtui.text import safe_text
+
 Tone = Literal["", "dim", "bold", "good", "warn", "bad", "accent", "decode", "prefill", "head"]
 TONES: tuple[Tone, ...] = ("dim", "bold", "good", "warn", "bad", "accent", "decode", "prefill", "head")
 Piece = tuple[str, Tone]
 Line = tuple[Piece, ...]
 
-_BIDI = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
-UNSAFE = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufff9-\ufffb{_BIDI}]")
 
-
-def safe_text(text: str) -> str:
-    """`text` with nothing in it that a terminal obeys: one character for each, a picture where Unicode has one.
-
-    C0 and C1 controls, bidi overrides, line separators and lone surrogates are replaced; a tab becomes a space.
-    Line feeds are replaced too: split lines first.
-    """
-    return UNSAFE.sub(_picture, text)
-
-
-def _picture(match: re.Match[str]) -> str:
-    char = match.group()
-    if char == "\t":
-        return " "
-    if char < " ":
-        return chr(0x2400 + ord(char))
-    return "\u2421" if char == "\x7f" else "\ufffd"
+def one_line(text: str) -> str:
+    """`text` made safe for one line on the screen: a line feed shows as its picture, a tab as a space."""
+    return safe_text(text).replace("\n", "\u240a").replace("\t", " ")
 
 
 def fit(text: str, width: int, right: bool = False) -> str:
     """`text`, made safe, in exactly `width` cells: cut with an ellipsis or padded."""
-    text = safe_text(text)
+    text = one_line(text)
     missing = width - cell_len(text)
     if missing < 0:
         return set_cell_size(text, width - 1) + "…" if width > 0 else ""
@@ -72,12 +58,12 @@ def wrapped(line: Line, width: int) -> Iterator[Line]:
     """`line` broken at spaces (or inside words that are too long) into lines of at most `width` cells."""
     if len(line) == 1 and cell_len(line[0][0]) == len(line[0][0]):
         text, tone = line[0]
-        yield from (((part, tone),) for part in _sliced(safe_text(text), width))
+        yield from (((part, tone),) for part in _sliced(one_line(text), width))
         return
     row: list[Piece] = []
     room = width
     for text, tone in line:
-        for word in _words(safe_text(text), width):
+        for word in _words(one_line(text), width):
             size = cell_len(word)
             if size > room and row:
                 yield tuple(row)

@@ -15,7 +15,7 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from mlxtui.tui.text import safe_text
+from mlxtui.tui.text import one_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,9 @@ class Ask(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="ask"):
-            yield Static(Content(safe_text(self._question)), id="question")
+            yield Static(Content(one_line(self._question)), id="question")
             if self._detail:
-                yield Static(Content(safe_text(self._detail)), id="detail")
+                yield Static(Content(one_line(self._detail)), id="detail")
             yield OptionList(*(Option(_label(choice), id=choice.key) for choice in self._choices))
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
@@ -57,4 +57,4 @@ class Ask(ModalScreen[str | None]):
 
 
 def _label(choice: Choice) -> Content:
-    return Content.assemble((f" {choice.key} ", "$accent bold"), f" {safe_text(choice.label)}")
+    return Content.assemble((f" {choice.key} ", "$accent bold"), f" {one_line(choice.label)}")

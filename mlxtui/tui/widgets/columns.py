@@ -88,8 +88,8 @@ COLUMNS = (
 
 
 def short_id(request: str) -> str:
-    """The end of an id tells requests apart; prefixes like chatcmpl- do not."""
-    return request.replace("_", "-").rsplit("-", 1)[-1][-6:]
+    """The first six characters after any prefix like chatcmpl-, as on the server's console."""
+    return request.replace("_", "-").rsplit("-", 1)[-1][:6]
 
 
 def columns_for(width: int) -> list[Column]:

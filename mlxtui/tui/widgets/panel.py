@@ -14,7 +14,7 @@ from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.widget import Widget
 
-from mlxtui.tui.text import TONES, Line, Tone, safe_text
+from mlxtui.tui.text import TONES, Line, Tone, one_line
 from mlxtui.tui.view import Painted, View
 
 Paint = Callable[[View, Size], Painted]
@@ -28,7 +28,7 @@ def tone_style(widget: Widget, tone: Tone) -> Style:
 
 def to_strip(widget: Widget, line: Line, width: int, base: Style) -> Strip:
     """The line as the terminal gets it, `width` cells wide: the last place where text is made safe."""
-    segments = [Segment(safe_text(text), base + tone_style(widget, tone)) for text, tone in line]
+    segments = [Segment(one_line(text), base + tone_style(widget, tone)) for text, tone in line]
     return Strip(segments).crop_extend(0, width, base)
 
 
