@@ -3,6 +3,7 @@
 # Knows nothing of checks. Bounded: a dead or hanging server is told within 30 seconds.
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,10 +13,11 @@ from .context import Context, Shared
 from .shapes import show
 from .talk import CHAT, body
 from .target import Limits, Target, base_url
-from .wire import Reply
+from .wire import Deadline, Reply
 
 GREETING = 8.0  # seconds for the model list, which costs a server nothing
 GLANCE = 4.0  # seconds for a path that is not there
+PAUSE = 0.5  # seconds between two looks at a server that is still loading
 LENGTHS = ("context_length", "max_model_len", "context_window", "n_ctx")
 ENDPOINTS = ("/chat/completions", "/completions", "/responses", "/embeddings")
 
@@ -39,28 +41,39 @@ def examine(url: str, shared: Shared, limits: Limits, key: str | None, model: st
     Raises Unusable. `warmup` is the patience, in seconds, for the first token: a lazy server
     loads its model then.
     """
-    target = Target(base_url(url), model or "default", key, None, limits)
-    models = _listed(_answer(target, shared, GREETING, "GET", "/models"))
-    if models:
-        names = [str(entry["id"]) for entry in models]
-        target = replace(target, model=model or names[0])
-        entry = models[names.index(target.model)] if target.model in names else {}
-        target = replace(target, context=_length(entry))
-    warnings = [] if models or model else ["no model is listed; asking for 'default'"]
+    until = Deadline.after(warmup)
+    target, listed = _model(Target(base_url(url), model or "default", key, None, limits), shared, model)
     nonsense = _answer(target, shared, GLANCE, "GET", "/conformance-canary").status
-    if nonsense == 200:
-        warnings.append("a nonsense path is answered with 200: what looks present may not be")
-    refusal = first_token(target, shared, warmup)
-    if refusal and not models and model is None:
+    refusal = first_token(target, shared, max(until.left(), min(warmup, GLANCE)))
+    while refusal.startswith("503") and until.left() > 0:  # it is loading its model, and says so
+        time.sleep(PAUSE)
+        target, listed = _model(target, shared, model)
+        refusal = first_token(target, shared, max(until.left(), min(warmup, GLANCE)))
+    if refusal.startswith("503"):
+        raise Unusable(f"{target.base} is not ready: {refusal}")
+    if refusal and not listed and model is None:
         raise Unusable(f"{target.base} lists no model; name one with --model ({refusal})")
-    warnings += [f"a one-token chat is not answered: {refusal}"] if refusal else []
-    return Canary(target, _endpoints(target, shared), tuple(warnings))
+    warnings = (
+        (not listed and model is None, "no model is listed; asking for 'default'"),
+        (nonsense == 200, "a nonsense path is answered with 200: what looks present may not be"),
+        (refusal, f"a one-token chat is not answered: {refusal}"),
+    )
+    told = tuple(text for true, text in warnings if true)
+    return Canary(target, _endpoints(target, shared), told)
+
+
+def _model(target: Target, shared: Shared, wanted: str | None) -> tuple[Target, bool]:
+    """The target with its model and context length filled in, and whether any model is listed."""
+    models = _listed(_answer(target, shared, GREETING, "GET", "/models"))
+    named = {str(entry["id"]): entry for entry in reversed(models)}
+    model = wanted or (str(models[0]["id"]) if models else target.model)
+    return replace(target, model=model, context=_length(named.get(model, {}))), bool(models)
 
 
 def first_token(target: Target, shared: Shared, patience: float) -> str:
     """One token from the model, or Unusable: an engine may hang behind a server that lives.
 
-    Returns what came instead of an answer, or nothing.
+    Returns what came instead of an answer, its status first, or nothing.
     """
     with Context(target, shared, patience) as ctx:
         request = body(ctx, max_completion_tokens=1)
@@ -69,8 +82,6 @@ def first_token(target: Target, shared: Shared, patience: float) -> str:
         except httpx2.TransportError as error:
             why = _why(error, patience)
             raise Unusable(f"{target.base}{CHAT} is not answered: {why}") from error
-    if reply.status == 503:
-        raise Unusable(f"{target.base} is not ready: {reply.brief}")
     return "" if reply.status == 200 else reply.brief
 
 

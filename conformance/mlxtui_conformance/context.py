@@ -116,13 +116,16 @@ class Context:
         with httpx2.Client(transport=self.recorder, headers=PLAIN, timeout=None) as client:
             return whole(client.request(method, self.url(path), **options))
 
-    def stream(self, path: str, body: object) -> Streamed:
-        """POST and keep the bytes as they arrived, read by read."""
+    def stream(self, path: str, body: object, until: bytes | None = None) -> Streamed:
+        """POST and keep the bytes as they arrived, read by read; hang up once `until` came."""
         reads: list[tuple[float, bytes]] = []
         broken = ""
         with self.raw.stream("POST", self.url(path), json=body) as response:
             try:
-                reads.extend((time.monotonic(), part) for part in response.iter_raw())
+                for part in response.iter_raw():
+                    reads.append((time.monotonic(), part))
+                    if until is not None and until in part:
+                        break
             except httpx2.RemoteProtocolError as error:
                 broken = str(error)
         raw = b"".join(part for _, part in reads)

@@ -141,7 +141,7 @@ def _complaint(error: APIResponseValidationError) -> str:
 def _dead_or(target: Target, shared: Shared, expected: str, got: str) -> _Found:
     """After silence: a server that still gives a token failed the check, any other is gone."""
     try:
-        first_token(target, shared, REVIVE)
+        first_token(target, shared, REVIVE)  # a refusal is a sign of life as well
     except Unusable as gone:
         return _Found(Verdict.UNREACHABLE, "", f"{got}; {gone}")
     return _Found(Verdict.FAIL, expected, got)

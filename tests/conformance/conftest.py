@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from httpx2 import HTTPTransport
 from mlxtui_conformance.context import Shared
 from mlxtui_conformance.target import Limits, Target
 from mlxtui_conformance.wire import transport
@@ -22,11 +23,17 @@ def server() -> Iterator[Server]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def wire() -> Iterator[HTTPTransport]:
+    opened = transport()
+    yield opened
+    opened.close()
+
+
 @pytest.fixture
-def shared() -> Iterator[Shared]:
-    wire = transport()
-    yield Shared(wire)
-    wire.close()
+def shared(wire: HTTPTransport) -> Shared:
+    """Fresh for each test: no sample of one defect may answer for another."""
+    return Shared(wire)
 
 
 def aim(base: str, key: str | None = None) -> Target:

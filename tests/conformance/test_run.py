@@ -138,6 +138,24 @@ def test_a_hanging_engine_is_told_in_one_line(server: Server) -> None:
     assert f"{base}/chat/completions is not answered: no answer within 0.1 s" in ran.err
 
 
+def loading(past: dict[str, int], asked: Asked, said: Said) -> Said:
+    """Two chats find the model still loading."""
+    past["chats"] = past.get("chats", 0) + chat(asked)
+    return say(503, {"error": {"message": "loading"}}) if past["chats"] <= 2 and chat(asked) else said
+
+
+def test_a_loading_server_is_waited_for(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(canary, "PAUSE", 0.0)
+    assert go(flawed(server, reply=Memory(loading)), select=("chat.basic",)).code == 0
+
+    def for_ever(asked: Asked, said: Said) -> Said:
+        return loading({}, asked, said)
+
+    ran = go(flawed(server, reply=for_ever), select=("chat.basic",), warmup=1.0)
+    assert ran.code == 2
+    assert "is not ready: 503" in ran.err
+
+
 def test_a_server_that_dies_on_the_way_ends_with_2(server: Server) -> None:
     def dying(past: dict[str, int], asked: Asked, said: Said) -> Said:
         past["count"] = past.get("count", 0) + 1

@@ -25,7 +25,7 @@ def disconnect_frees(ctx: Context) -> None:
     request = body(ctx, ENDLESS, max_completion_tokens=4000)
     alone = _seconds(ctx)
     for _ in range(3):
-        _leave(ctx, request | {"stream": True})
+        ctx.stream(CHAT, request | {"stream": True}, until=b"data:")
     freed = ctx.target.limits.freed
     waited = _seconds(ctx)
     bound = freed + 3 * alone
@@ -40,13 +40,6 @@ def _seconds(ctx: Context) -> float:
     begun = time.monotonic()
     tell(ctx, body(ctx, "Hello", max_completion_tokens=1))
     return time.monotonic() - begun
-
-
-def _leave(ctx: Context, request: object) -> None:
-    with ctx.raw.stream("POST", ctx.url(CHAT), json=request) as response:
-        for part in response.iter_raw():
-            if b"data:" in part:
-                return  # leaving the block closes the connection
 
 
 def _running(ctx: Context) -> int | None:

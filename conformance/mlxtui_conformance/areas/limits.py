@@ -7,8 +7,8 @@ from typing import Any
 
 from ..check import Inconclusive, Level, Unsupported, check
 from ..context import Context
-from ..shapes import cooperation, dig, offered, refused, require, show
-from ..talk import CHAT, WIDE, Said, baseline, body, budget, chunks, joined, plain, streamed, tell, user
+from ..shapes import cooperation, dig, offered, refused, require
+from ..talk import CHAT, Said, baseline, body, budget, chunks, joined, plain, streamed, tell
 
 GIANT = 300_000  # tokens: a larger context is not worth a body of megabytes
 
@@ -94,17 +94,18 @@ def _spanning(ctx: Context, text: str) -> str:
     return _cut(text, longest + 2)
 
 
+THOUGHTS = 256  # tokens, of which a thinking model spends some on thinking
 THINK = "Think step by step: what is 17 + 25?"
 
 
 @check("limits.stop-in-reasoning", Level.OPT, "practice: document it; never crash", asks_model=True)
 def stop_in_reasoning(ctx: Context) -> None:
     """A stop string that occurs in the reasoning cuts it or is ignored there."""
-    first = tell(ctx, body(ctx, THINK, max_completion_tokens=WIDE))
+    first = tell(ctx, body(ctx, THINK, max_completion_tokens=THOUGHTS))
     if len(first.reasoning) < 12:
         raise Unsupported("no separate reasoning seen")
     stop = _cut(first.reasoning, 4)
-    got = tell(ctx, body(ctx, THINK, max_completion_tokens=WIDE, stop=[stop]))
+    got = tell(ctx, body(ctx, THINK, max_completion_tokens=THOUGHTS, stop=[stop]))
     require(stop not in got.content, f"no {stop!r} in the content", repr(got.content))
     require(got.finish in ("stop", "length"), "finish_reason stop or length", got.finish)
     ctx.note("reasoning is cut" if stop not in got.reasoning else "reasoning is not cut")
@@ -173,13 +174,14 @@ def bad_max(ctx: Context) -> None:
 
 @check("limits.max-beyond-context", Level.SHOULD, "practice: agents send one large number for all")
 def max_beyond_context(ctx: Context) -> None:
-    """A token limit that reaches beyond the context is cut to it, or honestly refused."""
-    room = _context(ctx)
-    messages = [user("Say hello.")]
-    request = body(ctx, messages=messages, max_completion_tokens=room, stop=["e", "o", "a", " "])
-    got = offered(ctx.post(CHAT, request), "max_completion_tokens beyond the context").json()
-    used = dig(got, "usage", "total_tokens")
-    require(used <= room, f"at most {room} tokens in all", show(got["usage"]))
+    """A token limit that reaches beyond the context is accepted (and cut to it), or honestly refused.
+
+    Only the begin of the answer is waited for: filling a context can take minutes.
+    """
+    request = body(ctx, max_completion_tokens=_context(ctx), stream=True)
+    begun = ctx.stream(CHAT, request, until=b"data:")
+    offered(begun, "max_completion_tokens beyond the context")
+    require(b'"error"' not in begun.body, "an answer, not an error", begun.brief)
 
 
 CHECKS = (

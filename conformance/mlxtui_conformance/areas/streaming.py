@@ -190,7 +190,7 @@ def _pace(sample: Streamed) -> str:
 @check("chat.stream.keepalive", Level.OPT, "HTML standard §9.2.6; SDK: an empty event is parsed")
 def keepalive(ctx: Context) -> None:
     """While a long prompt is read, the stream holds comment lines or nothing."""
-    words = min(400, (ctx.target.context or 8192) // 16)
+    words = min(200, (ctx.target.context or 8192) // 16)
     prompt = "Here are many words. " + "sun moon star " * words + "Now say hello."
     request = body(ctx, prompt, stream=True, max_completion_tokens=4)
     sample = ctx.stream(CHAT, request)

@@ -8,9 +8,9 @@ from typing import Any
 from ..check import Fail, Inconclusive, Level, Unsupported, check
 from ..context import Context
 from ..shapes import JsonObject, accepted, cooperation, dig, offered, refuses, require
-from ..talk import CHAT, Said, ask, body, choices, chunks, joined, said, tell, user
+from ..talk import CHAT, Said, ask, body, budget, choices, chunks, joined, said, tell, user
 
-ROOMY = 512  # tokens: a call is short, but some models think before it
+ROOMY = 256  # tokens: a call is short, but a model may say something before it
 
 
 def function(name: str, what: str, parameter: str) -> JsonObject:
@@ -30,7 +30,8 @@ QUESTION = "What is the weather in Paris? Use the get_weather tool."
 
 
 def request(ctx: Context, **fields: Any) -> JsonObject:
-    return body(ctx, QUESTION, **({"tools": TOOLS, "max_completion_tokens": ROOMY} | fields))
+    room = max(ROOMY, budget(ctx))
+    return body(ctx, QUESTION, **({"tools": TOOLS, "max_completion_tokens": room} | fields))
 
 
 def forced(name: str) -> JsonObject:

@@ -6,7 +6,7 @@ import itertools
 from dataclasses import replace
 from typing import Any
 
-from .brain import Json
+from .brain import CONTEXT, Json
 from .chat import MODEL
 from .hooks import (
     CRASH,
@@ -187,7 +187,7 @@ LIMITS = (
     Defect(
         "beyond-context",
         "limits.max-beyond-context",
-        completion=edited(lambda a: a["usage"].update(total_tokens=9999)),
+        reply=on(lambda a: body(a).get("max_completion_tokens") == CONTEXT, instead(CRASH)),
     ),
 )
 
