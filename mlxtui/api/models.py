@@ -8,7 +8,7 @@ from typing import Any
 from mlxtui.errors import NotFound
 from mlxtui.types import ModelInfo
 
-FOREIGN = re.compile(r"default|(gpt|chatgpt|codex|claude)-.*|o[0-9].*")
+FOREIGN = re.compile(r"default|mlxtui|(gpt|chatgpt|codex|claude)-.*|o[0-9].*")
 """Names that agents have built in: whoever runs a local server means its model by them."""
 
 
