@@ -18,6 +18,7 @@ from contextlib import suppress
 import psutil
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
+from hypercorn.protocol.h11 import H11Protocol
 
 from mlxtui import __version__, logs
 from mlxtui.bus import Bus
@@ -125,6 +126,13 @@ def _engine(settings: Settings, publish: Callable[[Event], None]) -> Engine:
     from mlxtui.engine.process import EngineProcess
 
     return EngineProcess(settings, publish)
+
+
+async def _stay_with_http_1(protocol: H11Protocol, request: object) -> None:
+    """Java's HttpClient offers h2c on every GET; taken up, it would get HTTP/2, which we don't speak (see guard)."""
+
+
+H11Protocol._check_protocol = _stay_with_http_1  # type: ignore[method-assign, assignment]
 
 
 def _config(listener: socket.socket, logger: object) -> Config:
