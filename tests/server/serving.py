@@ -17,7 +17,7 @@ from openai import AsyncOpenAI
 from quart import Quart
 
 from mlxtui.bus import Bus
-from mlxtui.engine.interface import Engine, Job
+from mlxtui.engine.interface import Job
 from mlxtui.engine.replay import ReplayEngine
 from mlxtui.events import Event
 from mlxtui.serve import _config
@@ -68,6 +68,7 @@ class Served:
         self.stopped = asyncio.Event()
         self.url = ""
         self.app = Quart("unset")
+        self.engine = ReplayEngine.scripted()
         self._published = asyncio.Event()
 
     def publish(self, event: Event) -> None:
@@ -94,17 +95,17 @@ class Served:
 async def serving(
     pieces: Iterable[str | tuple[str, ...]] = ("Hel", "lo"),
     *,
-    engine: Engine | None = None,
+    engine: ReplayEngine | None = None,
     settings: Settings | None = None,
     start: bool = True,
     **script: Any,
 ) -> AsyncIterator[Served]:
     """`pieces` and `script` as `ReplayEngine.scripted` takes them, unless there is an `engine`."""
     served = Served(settings or Settings())
-    played = engine or ReplayEngine.scripted(pieces, publish=served.publish, **script)
-    served.app = create_app(played, served.bus, served.ledger, served.settings, served.stopped.set)
+    served.engine = engine or ReplayEngine.scripted(pieces, publish=served.publish, **script)
+    served.app = create_app(served.engine, served.bus, served.ledger, served.settings, served.stopped.set)
     if start:
-        await played.start()
+        await served.engine.start()
     done = asyncio.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         served.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -117,7 +118,7 @@ async def serving(
             served.bus.close()
             done.set()
             await server
-            await played.close()
+            await served.engine.close()
 
 
 def chat(**fields: Any) -> dict[str, Any]:

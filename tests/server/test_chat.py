@@ -105,7 +105,7 @@ def test_pieces_of_one_batch_are_one_chunk() -> None:
 def test_parallel_calls_keep_ids_indices_and_arguments_apart() -> None:
     async def main() -> None:
         async with serving(TWO_CALLS, calls=CALLS) as served, served.openai() as client:
-            answer = await client.chat.completions.create(**HELLO, tools=TOOLS)  # type: ignore[call-overload]
+            answer = await client.chat.completions.create(**HELLO, tools=TOOLS)
             [choice] = answer.choices
             assert (choice.finish_reason, choice.message.content) == ("tool_calls", None)
             assert [call.function.name for call in choice.message.tool_calls] == ["weather", "time"]
@@ -140,9 +140,7 @@ def test_a_streamed_call_opens_with_id_and_name_and_goes_on_with_arguments_only(
 def test_without_parallel_tool_calls_the_first_call_ends_the_answer() -> None:
     async def main() -> None:
         async with serving(TWO_CALLS, calls=CALLS) as served, served.openai() as client:
-            answer = await client.chat.completions.create(  # type: ignore[call-overload]
-                **HELLO, tools=TOOLS, parallel_tool_calls=False
-            )
+            answer = await client.chat.completions.create(**HELLO, tools=TOOLS, parallel_tool_calls=False)
         [choice] = answer.choices
         assert [call.function.name for call in choice.message.tool_calls] == ["weather"]
         assert choice.finish_reason == "tool_calls"
