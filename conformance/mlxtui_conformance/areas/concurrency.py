@@ -12,6 +12,7 @@ from ..shapes import accepted, cooperation, dig, require
 from ..talk import CHAT, body, choices, chunks, joined, tell
 from ..wire import Streamed
 
+LONG = 200  # tokens a model must be good for before it is walked out on
 ENDLESS = "Write a very long story. Then count from 1 to 2000."
 
 
@@ -23,6 +24,8 @@ def disconnect_frees(ctx: Context) -> None:
     generating for them keeps the next request waiting (or its /health counters up).
     """
     request = body(ctx, ENDLESS, max_completion_tokens=4000)
+    first = tell(ctx, body(ctx, ENDLESS, max_completion_tokens=LONG))
+    cooperation(first.finish == "length", "the model's long answers end before anyone can leave")
     alone = _seconds(ctx)
     for _ in range(3):
         ctx.stream(CHAT, request | {"stream": True}, until=b"data:")

@@ -7,8 +7,8 @@ from typing import Any
 
 from ..check import Inconclusive, Level, Unsupported, check
 from ..context import Context
-from ..shapes import cooperation, dig, offered, refused, require
-from ..talk import CHAT, Said, baseline, body, budget, chunks, joined, plain, streamed, tell
+from ..shapes import accepted, cooperation, dig, offered, refused, require
+from ..talk import CHAT, Said, baseline, body, budget, choices, chunks, joined, plain, tell
 
 GIANT = 300_000  # tokens: a larger context is not worth a body of megabytes
 
@@ -73,25 +73,52 @@ def stop_string(ctx: Context) -> None:
     _stopped(_limited(ctx, stop=stop), text, stop)
 
 
+STORY = "Tell me a short story about a boat."
+
+
+def _story(ctx: Context) -> tuple[str, int]:
+    """A text of words that came out the same whole and streamed, and its longest delta."""
+
+    def take() -> tuple[str, int]:
+        request = body(ctx, STORY, max_completion_tokens=budget(ctx))
+        text = tell(ctx, request).content
+        sample = ctx.stream(CHAT, request | {"stream": True})
+        accepted(sample, "a streamed chat request")
+        parts = chunks(sample)
+        cooperation(joined(parts).content == text, "two greedy answers differ")
+        longest = max(len(dig(piece, "delta").get("content") or "") for piece in choices(parts))
+        cooperation(longest * 2 + 4 < len(text), "the story came in too few deltas")
+        return text, longest
+
+    return ctx.once("story", take)
+
+
 @check("limits.stop-no-leak", Level.MUST, "OpenAPI: the text will not contain it", asks_model=True)
 def stop_no_leak(ctx: Context) -> None:
     """A stop string that spans several chunks leaves no part of itself in the stream."""
-    text = baseline(ctx)
-    stop = _spanning(ctx, text)
-    request = body(ctx, max_completion_tokens=budget(ctx), stop=[stop], stream=True)
+    text, longest = _story(ctx)
+    stop = _cut(text, longest + 2)
+    _stopped(_streamed_story(ctx, stop), text, stop)
+
+
+@check("limits.stop-inside-word", Level.MUST, "OpenAPI: stop is text, not tokens", asks_model=True)
+def stop_inside_word(ctx: Context) -> None:
+    """A stop string that begins and ends inside words is found, wherever the tokens lie."""
+    text, longest = _story(ctx)
+    for start in range(len(text) // 4, len(text) - longest - 4):
+        stop = text[start : start + longest + 2]
+        inside = text[start - 1 : start + 1].isalpha() and text[start + longest + 1 :][:2].isalpha()
+        if inside and text.find(stop) == start:
+            _stopped(_streamed_story(ctx, stop), text, stop)
+            return
+    raise Inconclusive("the model's story has no such piece")
+
+
+def _streamed_story(ctx: Context, stop: str) -> Said:
+    request = body(ctx, STORY, max_completion_tokens=budget(ctx), stop=[stop], stream=True)
     sample = ctx.stream(CHAT, request)
-    require(sample.status == 200, "200 for a stop string", sample.brief)
-    _stopped(joined(chunks(sample)), text, stop)
-
-
-def _spanning(ctx: Context, text: str) -> str:
-    """A piece longer than the longest delta, so that it has to lie over a boundary."""
-    deltas = [
-        choice["delta"].get("content") or "" for part in chunks(streamed(ctx, usage=True)) for choice in part["choices"]
-    ]
-    longest = max(map(len, deltas))
-    cooperation(longest * 2 + 2 < len(text), "the stream came in too few deltas")
-    return _cut(text, longest + 2)
+    accepted(sample, "a stop string")
+    return joined(chunks(sample))
 
 
 THOUGHTS = 256  # tokens, of which a thinking model spends some on thinking
@@ -190,6 +217,7 @@ CHECKS = (
     stop_list,
     stop_string,
     stop_no_leak,
+    stop_inside_word,
     stop_in_reasoning,
     four_stops,
     context,

@@ -50,6 +50,8 @@ def speak(request: Json) -> Speech:
         return Speech(".")
     if "Think step" in text:
         return Speech("It is 42.", "First add ten and twenty, then add seven and five.")
+    if "short story" in text:
+        return Speech("A small boat left the harbour at dawn and came home with stars in its sails.")
     if echo := re.search(r"Repeat exactly: (.*)", text):
         return Speech(echo[1])
     return Speech(_counting(text))

@@ -6,7 +6,7 @@ import itertools
 from dataclasses import replace
 from typing import Any
 
-from .brain import CONTEXT, Json
+from .brain import CONTEXT, Json, tokens
 from .chat import MODEL
 from .hooks import (
     CRASH,
@@ -133,6 +133,12 @@ def keep_stop(asked: Asked, answer: Json) -> Any:
     )
 
 
+def whole_words(asked: Asked, request: Any) -> Any:
+    """What a server does that turns a stop string into tokens and looks for those."""
+    kept = [stop for stop in too_many(request) if stop in tokens(stop)] if isinstance(request, dict) else []
+    return {**request, "stop": kept} if isinstance(request, dict) and too_many(request) else request
+
+
 def leak(asked: Asked, parts: list[Json]) -> list[Json]:
     """What a server does that looks for the stop string only in whole deltas."""
     stop = (too_many(body(asked)) or [""])[0]
@@ -173,6 +179,7 @@ LIMITS = (
         request=on(lambda a: True, lambda a, r: {**r, "stop": too_many(r)} if isinstance(r, dict) else r),
     ),
     Defect("stop-leaks", "limits.stop-no-leak", chunks=on(lambda a: body(a).get("stop"), leak)),
+    Defect("stop-by-tokens", "limits.stop-inside-word", request=whole_words),
     Defect(
         "stop-in-thought-crashes",
         "limits.stop-in-reasoning",
