@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.text import Text
 
 from .canary import Canary, describe
-from .check import Check, Verdict
+from .check import Check, Level, Verdict
 from .options import Options
 from .runner import Figures, Result, figures
 
@@ -120,9 +120,20 @@ def summary(results: Sequence[Result]) -> list[Text]:
     found = figures(results)
     return [
         Text(""),
+        *(Text(line, style="bold red") for line in failed(results)),
         Text(f"{len(results)} checks: {told}" if told else "no check ran"),
         *(Text(line) for line in spelled(found)),
     ]
+
+
+def failed(results: Sequence[Result]) -> list[str]:
+    """The failed checks by level: what is left to do, without scrolling back."""
+    lines = []
+    for level in Level:
+        ids = [r.check.id for r in results if r.verdict == Verdict.FAIL and r.check.level == level]
+        if ids:
+            lines.append(f"failed {level.value}: {' '.join(ids)}")
+    return lines
 
 
 def spelled(found: Figures) -> list[str]:

@@ -1,6 +1,10 @@
 # In: the suite's pure parts. Out: proof of framing, base URLs, selection and figures.
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
+import mlxtui_conformance
 import pytest
 from mlxtui_conformance.check import Check, Level, Verdict
 from mlxtui_conformance.runner import Figures, Result, exit_code, figures
@@ -87,3 +91,10 @@ def test_the_three_figures_are_apart() -> None:
         ]
     )
     assert found == Figures(coverage=(4, 5), conformance=(1, 2), capability=(1, 2))
+
+
+def test_the_suite_knows_nothing_of_mlxtui() -> None:
+    """It ships beside mlxtui but checks any server: an import would make it a judge in its own cause."""
+    for path in Path(mlxtui_conformance.__file__).parent.rglob("*.py"):
+        imported = re.findall(r"^\s*(?:from|import) +([\w.]+)", path.read_text(encoding="utf-8"), re.M)
+        assert not [name for name in imported if name.split(".")[0] == "mlxtui"], path

@@ -6,9 +6,9 @@ import secrets
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from ..check import Level, check
+from ..check import Level, Unsupported, check
 from ..context import Context
-from ..shapes import accepted, cooperation, dig, require
+from ..shapes import accepted, cooperation, dig, is_json, require
 from ..talk import CHAT, body, choices, chunks, joined, tell
 from ..wire import Streamed
 
@@ -50,7 +50,8 @@ def _running(ctx: Context) -> int | None:
     until = time.monotonic() + ctx.target.limits.freed
     while True:
         reply = ctx.get(f"{ctx.target.root}/health")
-        found = reply.json().get("running") if reply.media == "application/json" else None
+        health = reply.json() if is_json(reply) else None
+        found = health.get("running") if isinstance(health, dict) else None
         if not isinstance(found, int) or found == 0 or time.monotonic() > until:
             return found if isinstance(found, int) else None
         time.sleep(0.05)
@@ -69,6 +70,8 @@ def no_crosstalk(ctx: Context) -> None:
     with ThreadPoolExecutor(len(words)) as pool:
         samples = list(pool.map(lambda word: _repeat(ctx, word), words))
     for sample in samples:
+        if sample.status == 429:
+            raise Unsupported(f"four streams at once: {sample.brief}")
         accepted(sample, "one of four streams at once")
     texts = [joined(chunks(sample)) for sample in samples]
     for own, said in zip(words, texts, strict=True):

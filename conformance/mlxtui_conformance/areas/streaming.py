@@ -25,7 +25,7 @@ def content_type(ctx: Context) -> None:
     events(sample)
 
 
-@check("chat.stream.framing", Level.MUST, "HTML standard §9.2.6: a blank line dispatches an event")
+@check("chat.stream.framing", Level.MUST, "OpenAI reference: data-only events; HTML standard §9.2.6")
 def framing(ctx: Context) -> None:
     """Every event ends with a blank line and holds data lines only."""
     sample = streamed(ctx, usage=True)

@@ -211,9 +211,9 @@ def cached(count: int) -> Any:
 
 def stale(past: Json, asked: Asked, answer: Json) -> Any:
     """A prompt seen before is answered from a broken cache."""
-    seen = past.setdefault(text_of(body(asked)), 0)
-    past[text_of(body(asked))] = seen + 1
-    return edited(lambda a: a["choices"][0]["message"].update(content=f"warm {seen}"))(asked, answer)
+    text = "warm" if past.get(text_of(body(asked))) else "cold"
+    past[text_of(body(asked))] = True
+    return edited(lambda a: a["choices"][0]["message"].update(content=text))(asked, answer)
 
 
 def miscount(asked: Asked, parts: list[Json]) -> list[Json]:
