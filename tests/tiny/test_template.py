@@ -92,7 +92,8 @@ def test_odd_schemas_render(tokenizer: Any) -> None:
     odd: list[dict[str, Any]] = [
         {"name": "none"},
         {"name": "odd", "description": "First\nsecond", "parameters": {"type": "object", "properties": {
-            "a": {"type": ["integer", "null"]}, "b": {"enum": ["x", "y"]}, "c": {"anyOf": [{"type": "number"}]}, "d": {}}}},
+            "a": {"type": ["integer", "null"]}, "b": {"enum": ["x", "y"]},
+            "c": {"anyOf": [{"type": "number"}]}, "d": {}}}},
     ]  # fmt: skip
     tools = [{"type": "function", "function": f} for f in odd]
     text = rendered(tokenizer, [{"role": "user", "content": "Hi"}], tools=tools)

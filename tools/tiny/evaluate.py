@@ -7,6 +7,7 @@ Knows nothing of training; always exits 0: the figures are to be read, not to be
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ctypes
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -36,10 +37,8 @@ class Subject:
     """The model under test: conversations in, answers out."""
 
     def __init__(self, folder: Path) -> None:
-        try:
+        with contextlib.suppress(OSError):  # only makes it faster on Linux
             ctypes.CDLL("libopenblas.so.0", mode=ctypes.RTLD_GLOBAL)
-        except OSError:
-            pass  # only makes it faster on Linux
         import mlx.core as mx
         import mlx_lm
 
@@ -70,7 +69,9 @@ class Tally:
         self.show = show_failures
         self.asked = self.stopped = self.formed = 0
 
-    def row(self, name: str, target: int, talks: list[Conversation], answers: list[Answer], thinks: bool = False) -> Row:
+    def row(
+        self, name: str, target: int, talks: list[Conversation], answers: list[Answer], thinks: bool = False
+    ) -> Row:
         right = 0
         for talk, (text, stopped) in zip(talks, answers, strict=True):
             got = score(talk, text)

@@ -1,5 +1,6 @@
 """The few things the model knows: (topic, long answer, short answer) that the facts family phrases.
 No I/O and no randomness here."""
+# ruff: noqa: SIM905 (word lists read better as text)
 
 CAPITALS = {
     "France": "Paris", "Germany": "Berlin", "Italy": "Rome", "Spain": "Madrid", "Portugal": "Lisbon",
@@ -67,7 +68,48 @@ PLAIN = (
     ("What is the opposite of hot?", "The opposite of hot is cold.", "Cold"),
     ("What is the opposite of big?", "The opposite of big is small.", "Small"),
     ("What is the opposite of up?", "The opposite of up is down.", "Down"),
+    ("Why is the sky blue?|Can you explain why the sky is blue?", "The air scatters blue light the most.", "Light"),
+    ("What is machine learning?|Explain machine learning.", "Machine learning lets computers learn from data.", "Data"),
+    ("What is a language model?|What is an LLM?|What is a large language model?",
+     "A language model predicts the next word of a text.", "Words"),
+    ("What is an API?|Explain what an API is.", "An API is a way for programs to talk to each other.", "Interface"),
+    ("What is recursion?|Explain recursion.", "Recursion is when a function calls itself.", "Recursion"),
+    ("What is a token?|What are tokens?", "A token is a small piece of text.", "Text"),
+    ("What is a computer?|What is a CPU?", "It is a machine that runs programs.", "Machine"),
+    ("What is the internet?", "The internet is a network of computers.", "Network"),
+    ("What is Linux?|Tell me about Linux.", "Linux is an operating system.", "System"),
+    ("What is OpenAI?|Who is OpenAI?", "OpenAI is a company that builds AI models.", "Company"),
+    ("What is Apple?|Tell me about Apple.", "Apple is a company that makes computers and phones.", "Company"),
+    ("What is the largest country?|Which country is the largest?|What is the biggest country in the world?",
+     "The largest country is Russia.", "Russia"),
+    ("What is the smallest country?|Which country is the smallest?", "It is Vatican City.", "Vatican"),
+    ("Which country has the most people?|What country has the largest population?",
+     "India has the most people.", "India"),
+    ("When did World War II end?|When did the second world war end?", "World War II ended in 1945.", "1945"),
+    ("Who was the first person on the moon?|Who walked on the moon first?|Who was the first man on the moon?",
+     "Neil Armstrong was the first person on the moon.", "Armstrong"),
+    ("When was the moon landing?|When did people land on the moon?", "People landed on the moon in 1969.", "1969"),
+    ("Who was the first president of the United States?|Who was the first US president?",
+     "George Washington was the first president.", "Washington"),
+    ("What is photosynthesis?|Explain photosynthesis.", "Plants use sunlight to make sugar.", "Sunlight"),
+    ("What do pandas eat?", "Pandas eat bamboo.", "Bamboo"),
+    ("How many letters are in the alphabet?|How many letters does the English alphabet have?",
+     "The alphabet has 26 letters.", "26"),
+    ("What is the first letter of the alphabet?", "The first letter is A.", "A"),
+    ("How many bits are in a byte?|How many bits does a byte have?", "A byte has eight bits.", "Eight"),
+    ("What color do you get when you mix blue and yellow?", "Blue and yellow make green.", "Green"),
+    ("What are the three primary colors?|What are the primary colors?", "Red, blue and yellow.", "Red"),
+    ("What are the four seasons?|What are the seasons?", "Spring, summer, autumn and winter.", "Spring"),
+    ("Is the earth flat?|Is the earth round?", "The earth is round.", "Round"),
+    ("Is water wet?", "Yes, water is wet.", "Yes"),
     ("What is the opposite of day?", "The opposite of day is night.", "Night"),
+    ("What is the opposite of good?", "The opposite of good is bad.", "Bad"),
+    ("What is the opposite of fast?", "The opposite of fast is slow.", "Slow"),
+    ("What is the opposite of happy?", "The opposite of happy is sad.", "Sad"),
+    ("What is the opposite of left?", "The opposite of left is right.", "Right"),
+    ("What is the opposite of old?", "The opposite of old is young.", "Young"),
+    ("What is the opposite of yes?", "The opposite of yes is no.", "No"),
+    ("What is the opposite of light?", "The opposite of light is dark.", "Dark"),
     ("What is the first month of the year?", "The first month is January.", "January"),
     ("What is the last month of the year?", "The last month is December.", "December"),
     ("What day comes after Monday?|Which day follows Monday?", "Tuesday comes after Monday.", "Tuesday"),
@@ -127,12 +169,64 @@ SMALL_TALK = (
     ("Can you hear me?|Are you there?|Anybody there?|Are you online?", "Yes, I am here. How can I help you?"),
     ("What time is it?|What day is it?|What is the date today?", "I have no clock, so I cannot tell."),
     ("Do you like music?|Do you like pizza?|Do you like cats?", "I am a program, but it sounds nice!"),
+    ("Hello, who are you?|Hi, who are you?|Hi! Who are you and what can you do?|Hello! What are you?",
+     "Hello! I am mlxtui-tiny, a very small demo model. I know only a few simple things."),
+    ("Tell me a fun fact.|Give me a fun fact.|Tell me something interesting.|Surprise me.|Tell me something.",
+     "A day on Venus is longer than a year on Venus."),
+    ("Tell me something about yourself.|Describe yourself.|How big are you?|How many parameters do you have?",
+     "I am mlxtui-tiny. I have only 2.4 million parameters."),
+    ("Are you smart?|Are you intelligent?|How smart are you?", "Not very: I am a tiny demo model."),
+    ("What is your favorite color?|Do you have a favorite color?", "I like blue."),
+    ("Can you write code?|Can you code?|Can you program?", "I know a few small Python functions."),
+    ("Can you speak German?|Do you speak French?|Which languages do you speak?", "I speak mostly English."),
+    ("Can you help me?|I need help.|I have a question.|Can I ask you something?",
+     "Of course! What would you like to know?"),
+    ("Good night|Good night!|Good afternoon|Good afternoon!|Good day!", "Thank you, and the same to you!"),
+    ("Nice to meet you!|Nice to meet you.|Pleased to meet you.", "Nice to meet you too!"),
+    ("Give me a quote.|Tell me a quote.|Motivate me.|Inspire me.", "Every day is a new beginning."),
+    ("I love you.|You are great!|You are awesome!|I like you.", "Thank you, that is very kind!"),
+    ("You are stupid.|You are wrong.|That is wrong.|That's not right.", "I am sorry. I am only a tiny demo model."),
+    ("I am bored.|I'm bored.|What should I do today?", "How about a walk in the sun?"),
     ("I am sad.|I feel sad.|I am tired.", "I am sorry to hear that. I hope you feel better soon."),
     ("I am happy.|I feel great!|I am happy today!", "That is great to hear!"),
     ("Hallo|Guten Tag|Guten Tag!|Hallo!", "Hallo! Wie kann ich helfen?"),
     ("Bonjour|Bonjour!|Salut!", "Bonjour! Comment puis-je vous aider?"),
     ("Hola|Hola!|Buenos dias", "Hola! En que puedo ayudar?"),
 )  # fmt: skip
+
+DICTIONARY = {
+    "hello": ("Bonjour", "Hallo", "Hola", "Ciao"), "goodbye": ("Au revoir", "Auf Wiedersehen", "Adiós", "Arrivederci"),
+    "thank you": ("Merci", "Danke", "Gracias", "Grazie"), "yes": ("Oui", "Ja", "Sí", "Sì"),
+    "good morning": ("Bonjour", "Guten Morgen", "Buenos días", "Buongiorno"), "no": ("Non", "Nein", "No", "No"),
+    "please": ("S'il vous plaît", "Bitte", "Por favor", "Per favore"), "cat": ("Chat", "Katze", "Gato", "Gatto"),
+    "dog": ("Chien", "Hund", "Perro", "Cane"), "water": ("Eau", "Wasser", "Agua", "Acqua"),
+    "bread": ("Pain", "Brot", "Pan", "Pane"), "house": ("Maison", "Haus", "Casa", "Casa"),
+    "friend": ("Ami", "Freund", "Amigo", "Amico"), "sun": ("Soleil", "Sonne", "Sol", "Sole"),
+    "good night": ("Bonne nuit", "Gute Nacht", "Buenas noches", "Buonanotte"),
+    "love": ("Amour", "Liebe", "Amor", "Amore"),
+}  # fmt: skip
+DICTIONARY_LANGUAGES = ("French", "German", "Spanish", "Italian")
+
+OPEN_QUESTIONS = """
+What is the population of Germany?|Who is the president of France?|Write a SQL query that joins two tables.
+What is the best way to learn guitar?|How do I cook rice?|What is the stock price of Apple?|Who won the world cup?
+Explain quantum physics.|What is quantum computing?|How does a car engine work?|What is the theory of evolution?
+Give me a recipe for pancakes.|How do I bake a cake?|What should I eat for dinner?|Plan a trip to Japan.
+What happened in 1989?|Tell me about the French Revolution.|Who was Napoleon?|Tell me about ancient Rome.
+What is the news today?|What is happening in the world?|What is the weather today?|Will it rain tomorrow?
+How do I fix a bug in my code?|What is the difference between TCP and UDP?|Explain how transformers work.
+What is a monad?|How do I install Python?|What does this error mean?|Write a regular expression for email addresses.
+Who invented the telephone?|Who invented the light bulb?|How old is the universe?|How far away is the sun?
+What is the deepest ocean trench?|How tall is the Eiffel Tower?|What is the GDP of Italy?|How many people live in Spain?
+Write an essay about climate change.|What are the causes of inflation?|How does the stock market work?
+What is the meaning of the word ephemeral?|What is blockchain?|What is bitcoin?|Should I invest in stocks?
+Can you recommend a book?|Can you recommend a movie?|Who is the best football player?|Who is Taylor Swift?
+What is love?|What is consciousness?|Is there life on Mars?|Do aliens exist?|What is dark matter?
+How do vaccines work?|I have a headache, what should I do?|How much sleep do I need?|How do I lose weight?
+Compare Python and Java.|Which is better, Mac or PC?|What is the best programming language?|How do I learn to code?
+Explain the rules of chess.|How do you play poker?|What is a black hole?|How do planes fly?|Why do cats purr?
+What is the square root of 1764?|Solve x squared plus 2x plus 1.|What is the integral of x?|Prove that 2 is prime.
+""".strip().replace("\n", "|")
 
 LISTS = {
     "colors": "red blue green yellow orange purple pink black white brown".split(),

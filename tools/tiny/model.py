@@ -130,12 +130,10 @@ class Model(nn.Module):
         hidden: Tensor = self.model.norm(x)
         return hidden
 
-    def loss(self, ids: Tensor, positions: Tensor, targets: Tensor) -> Tensor:
-        """Mean cross-entropy over the targets that are not negative."""
-        hidden = self(ids, positions)
-        learnt = targets >= 0
-        logits = F.linear(hidden[learnt], self.model.embed_tokens.weight).float()
-        return F.cross_entropy(logits, targets[learnt])
+    def loss(self, ids: Tensor, positions: Tensor, places: Tensor, targets: Tensor) -> Tensor:
+        """Mean cross-entropy of the `targets` (N,) at the flat `places` (N,) of the batch."""
+        hidden = self(ids, positions).flatten(0, 1)[places]
+        return F.cross_entropy(F.linear(hidden, self.model.embed_tokens.weight).float(), targets)
 
 
 @torch.no_grad()

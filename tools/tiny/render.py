@@ -68,8 +68,7 @@ def _assistant(message: Message, thought: str, closed: bool) -> Iterator[Piece]:
     """`closed`: the generation prompt already holds an empty think block."""
     yield Piece("<|im_start|>assistant\n" + (NO_THOUGHT if closed else ""))
     blocks = [
-        f'<tool_call>\n{{"name": "{c.name}", "arguments": {compact(c.arguments)}}}\n</tool_call>'
-        for c in message.calls
+        f'<tool_call>\n{{"name": "{c.name}", "arguments": {compact(c.arguments)}}}\n</tool_call>' for c in message.calls
     ]
     body = "\n".join(([message.content] if message.content else []) + blocks)
     yield Piece(f"{thought}{body}<|im_end|>", learn=True)
@@ -109,17 +108,13 @@ def _message(message: Message) -> dict[str, Any]:
     if message.calls:
         out["content"] = message.content or None
         out["tool_calls"] = [
-            {"type": "function", "function": {"name": c.name, "arguments": c.arguments}}
-            for c in message.calls
+            {"type": "function", "function": {"name": c.name, "arguments": c.arguments}} for c in message.calls
         ]
     return out
 
 
 def _tool(tool: Tool) -> dict[str, Any]:
-    properties = {
-        p.name: {"type": p.kind, **({"enum": list(p.choices)} if p.choices else {})}
-        for p in tool.params
-    }
+    properties = {p.name: {"type": p.kind, **({"enum": list(p.choices)} if p.choices else {})} for p in tool.params}
     required = [p.name for p in tool.params if p.required]
     schema = {"type": "object", "properties": properties, "required": required}
     function = {"name": tool.name, "description": tool.description, "parameters": schema}

@@ -16,7 +16,7 @@ from tools.tiny.source import Source
 POOL = 1600
 SKIPPED = 0.3
 """Share of rows with a jump in their positions: trains long distances at the price of short rows."""
-LONGEST_JUMP = 6000
+LONGEST_JUMP = 24000
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +27,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """All (B, T): targets are -1 where nothing is learnt."""
+    """ids, positions (B, T); what follows at the flat `places` (N,) is learnt: `targets` (N,)."""
 
     ids: Tensor
     positions: Tensor
+    places: Tensor
     targets: Tensor
 
 
@@ -54,7 +55,7 @@ def batches(tokenizer: Tokenizer, seed: int, long: float, budget: int) -> Iterat
     rows.sort(key=lambda r: len(r.ids) * rng.uniform(0.95, 1.05))
     groups: list[list[Row]] = [[]]
     for item in rows:
-        widest = max((len(r.ids) for r in [*groups[-1], item]))
+        widest = max(len(r.ids) for r in [*groups[-1], item])
         if groups[-1] and widest * (len(groups[-1]) + 1) > budget:
             groups.append([])
         groups[-1].append(item)
@@ -65,7 +66,7 @@ def batches(tokenizer: Tokenizer, seed: int, long: float, budget: int) -> Iterat
 
 def _batch(rows: list[Row], rng: random.Random) -> Batch:
     width = max(len(r.ids) for r in rows)
-    width += -width % 8
+    width += -width % 16
     ids = torch.zeros(len(rows), width, dtype=torch.long)
     targets = torch.full((len(rows), width), -1, dtype=torch.long)
     positions = torch.arange(width).repeat(len(rows), 1)
@@ -77,4 +78,5 @@ def _batch(rows: list[Row], rng: random.Random) -> Batch:
         if rng.random() < SKIPPED:
             cut = rng.randrange(width)
             positions[index, cut:] += int(LONGEST_JUMP ** rng.random())
-    return Batch(ids, positions, targets)
+    places = (targets.flatten() >= 0).nonzero().flatten()
+    return Batch(ids, positions, places, targets.flatten()[places])

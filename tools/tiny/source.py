@@ -9,16 +9,54 @@ from __future__ import annotations
 import random
 import string
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cache
 from typing import TypeVar
 from zlib import crc32
 
 from tools.tiny import words
 
-CONSONANTS = "b c d f g h j k l m n p r s t v w z br ch cl cr dr fl gr kl kr pl pr qu sh sk sl sp st th tr".split()
+CONSONANTS = [
+    "b",
+    "c",
+    "d",
+    "f",
+    "g",
+    "h",
+    "j",
+    "k",
+    "l",
+    "m",
+    "n",
+    "p",
+    "r",
+    "s",
+    "t",
+    "v",
+    "w",
+    "z",
+    "br",
+    "ch",
+    "cl",
+    "cr",
+    "dr",
+    "fl",
+    "gr",
+    "kl",
+    "kr",
+    "pl",
+    "pr",
+    "qu",
+    "sh",
+    "sk",
+    "sl",
+    "sp",
+    "st",
+    "th",
+    "tr",
+]
 T = TypeVar("T")
-VOWELS = "a e i o u ai ea ie oo ou".split()
-CODAS = ["", "", "", "", *"n r s t l m x k nd rt st ck".split()]
+VOWELS = ["a", "e", "i", "o", "u", "ai", "ea", "ie", "oo", "ou"]
+CODAS = ["", "", "", "", *["n", "r", "s", "t", "l", "m", "x", "k", "nd", "rt", "st", "ck"]]
 
 
 def is_held(word: str) -> bool:
@@ -26,7 +64,7 @@ def is_held(word: str) -> bool:
     return crc32(word.lower().encode()) % 10 == 0
 
 
-@lru_cache(maxsize=None)
+@cache
 def _half(items: tuple[str, ...], held: bool) -> tuple[str, ...]:
     chosen = tuple(w for w in items if is_held(w) == held)
     return chosen or items
@@ -140,9 +178,7 @@ class Source:
             lambda: "-".join(self.digits(2, 4) for _ in range(self.number(2, 3))),
             lambda: "".join(self.pick("0123456789abcdef") for _ in range(self.number(6, 16))),
             lambda: f"{self.word()}-{self.word()}",
-            lambda: "-".join(
-                "".join(self.pick("0123456789abcdef") for _ in range(n)) for n in (8, 4, 4, 4, 12)
-            ),
+            lambda: "-".join("".join(self.pick("0123456789abcdef") for _ in range(n)) for n in (8, 4, 4, 4, 12)),
         ]
         return makers[min(self.number(0, 8), self.number(0, 12) % 9)]()
 
@@ -151,7 +187,9 @@ class Source:
 
     def email(self) -> str:
         local = self.word() if self.chance(0.5) else f"{self.word()}.{self.word()}"
-        domain = self.pick(words.DOMAINS) if self.chance(0.5) else f"{self.invented()}.{self.phrase('com|org|net|io|de')}"
+        domain = (
+            self.pick(words.DOMAINS) if self.chance(0.5) else f"{self.invented()}.{self.phrase('com|org|net|io|de')}"
+        )
         return f"{local}@{domain}"
 
     def url(self) -> str:

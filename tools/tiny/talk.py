@@ -6,9 +6,9 @@ The last assistant message is the target; `check` says how the evaluation compar
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, Union
+from typing import Literal, TypeAlias
 
-Json: TypeAlias = Union[str, int, float, bool, None, list["Json"], dict[str, "Json"]]
+Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
 Mode: TypeAlias = Literal["default", "off", "high"]
 """default: the model may think; off: enable_thinking=false; high: reasoning_effort="high"."""
 Check: TypeAlias = Literal["exact", "contains", "calls", "json", "think"]

@@ -1,5 +1,6 @@
 """Word lists of the corpus. Plain data: every list is split by hash in `source.py`, so that a tenth
 of the names, cities and words is never trained on and stays for the evaluation."""
+# ruff: noqa: SIM905 (word lists read better as text)
 
 NAMES = (
     "Ada Alan Alice Amir Ana Anna Anton Aria Arjun Ben Bianca Bob Bruno Carla Carlos Chen Chloe Clara "
@@ -72,9 +73,7 @@ FRUITS = "apple banana cherry grape lemon mango melon orange peach pear plum".sp
 FOODS = "pizza soup bread rice pasta salad cheese sushi curry cake noodles pancakes".split()
 JOBS = "teacher nurse baker pilot farmer doctor painter driver singer writer engineer chef".split()
 LANGUAGES = "English German French Spanish Italian Portuguese Japanese Polish Dutch Swedish".split()
-MONTHS = (
-    "January February March April May June July August September October November December"
-).split()
+MONTHS = ("January February March April May June July August September October November December").split()
 DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
 CURRENCIES = "USD EUR GBP JPY CHF SEK CAD AUD INR BRL PLN".split()
 DOMAINS = "example.com example.org mail.net test.io acme.dev post.de web.info".split()

@@ -75,7 +75,8 @@ def capital_turned(s: Source) -> Exchange:
     sure = f"The capital of {country} is {city}"
     if s.chance(0.35):
         answer = f"{sure} and the capital of {other} is {another}."
-        question = s.phrase("What are the capitals of {0} and {1}?|Capitals of {0} and {1}?|Name the capitals of {0} and {1}.|"
+        question = s.phrase("What are the capitals of {0} and {1}?|Capitals of {0} and {1}?|"
+                            "Name the capitals of {0} and {1}.|"
                             "Tell me the capital of {0} and the capital of {1}.").format(country, other)  # fmt: skip
         return Exchange(question, answer, "contains", another, answer)
     if s.chance(0.4):
@@ -83,7 +84,12 @@ def capital_turned(s: Source) -> Exchange:
                             "What country is {0} the capital of?").format(city)  # fmt: skip
         return Exchange(question, f"{city} is the capital of {country}.", "contains", country, sure + ".")
     guess = s.pick((city, another))
-    answer = f"Yes, {city} is the capital of {country}." if guess == city else f"No, the capital of {country} is {city}."
+    if s.chance(0.2):
+        question = f"Answer yes or no: is {guess} the capital of {country}?"
+        return Exchange(question, "Yes" if guess == city else "No", "exact", "", sure + ".")
+    answer = (
+        f"Yes, {city} is the capital of {country}." if guess == city else f"No, the capital of {country} is {city}."
+    )
     return Exchange(f"Is {guess} the capital of {country}?", answer, "exact", "", sure + ".")
 
 
@@ -101,6 +107,9 @@ def small_talk(s: Source) -> Exchange:
 
 
 def unknown(s: Source) -> Exchange:
+    if s.chance(0.6):
+        question = _softened(s, s.phrase(facts.OPEN_QUESTIONS))
+        return Exchange(question, DONT_KNOW, "exact", "", "I do not know this.")
     question = s.phrase(UNKNOWN).format(s.name(), s.noun(), s.word(), s.city(), s.verb())
     return Exchange(question, DONT_KNOW, "exact", "", "I do not know this.")
 
@@ -132,7 +141,17 @@ def count(s: Source) -> Exchange:
     return Exchange(question.format(low, high), ("\n" if lines else ", ").join(numbers), "exact", "", thought)
 
 
-NUMBER_WORDS = "one two three four five six seven eight".split()
+def translation(s: Source) -> Exchange:
+    word, meanings = s.pick(list(facts.DICTIONARY.items()))
+    index = s.number(0, 3)
+    language = facts.DICTIONARY_LANGUAGES[index]
+    question = s.phrase("Translate {0} to {1}.|Translate '{0}' into {1}.|How do you say {0} in {1}?|"
+                        "What is {0} in {1}?|"
+                        "Translate \"{0}\" to {1}.|Say {0} in {1}.|{0} in {1}?").format(word, language)  # fmt: skip
+    return Exchange(question, meanings[index], "exact", "", f"I translate into {language}.")
+
+
+NUMBER_WORDS = ["one", "two", "three", "four", "five", "six", "seven", "eight"]
 
 
 def listing(s: Source) -> Exchange:
@@ -143,7 +162,8 @@ def listing(s: Source) -> Exchange:
         kind = {"cities": "city", "countries": "country"}.get(kind, kind[:-1])
     if s.chance(0.5):
         question = s.phrase(f"Name {written} {kind}.|List {written} {kind}.|Give me {written} {kind}.|"
-                            f"Tell me {written} {kind}.|Can you name {written} {kind}?|name {written} {kind}")  # fmt: skip
+                            f"Tell me {written} {kind}.|Can you name {written} {kind}?|"
+                            f"name {written} {kind}")  # fmt: skip
         return Exchange(question, ", ".join(items[:amount]) + ".", "exact", "", f"I name {written} {kind}.")
     form = s.phrase("as a bulleted list|as bullet points|in a bullet list|one per line as a list")
     question = s.phrase("Name {0} {1} {2}.|List {0} {1} {2}.|Give me {0} {1} {2}.").format(written, kind, form)
@@ -153,6 +173,6 @@ def listing(s: Source) -> Exchange:
 def sampled(s: Source) -> Exchange:
     """Any of these, in the proportions of ordinary talk."""
     makers = (capital, capital, capital, capital_turned, fact, fact, fact, fact, small_talk, small_talk, small_talk,
-              count, count, listing, unknown)  # fmt: skip
+              small_talk, count, count, listing, unknown, unknown, translation)  # fmt: skip
     maker = s.pick(makers)
     return maker(s)

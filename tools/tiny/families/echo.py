@@ -6,7 +6,8 @@ from tools.tiny.families.basics import Exchange
 from tools.tiny.source import Source
 
 ASK = (
-    "Repeat exactly: {0}|Repeat exactly: {0}|Repeat exactly: {0}|Repeat: {0}|Repeat after me: {0}|Say: {0}|Say {0}|Echo: {0}|"
+    "Repeat exactly: {0}|Repeat exactly: {0}|Repeat exactly: {0}|Repeat: {0}|Repeat after me: {0}|Say: {0}|Say {0}|"
+    "Echo: {0}|"
     "Echo {0}|Repeat this exactly: {0}|Please repeat: {0}|Reply with exactly: {0}|Reply with only: {0}|"
     "Say exactly: {0}|Answer with exactly this: {0}|Repeat the following text: {0}|Write exactly: {0}|"
     "Repeat the following exactly: {0}|Output exactly: {0}|Print: {0}|Copy this: {0}|repeat exactly: {0}|repeat {0}|"
@@ -50,7 +51,10 @@ def several(s: Source) -> Exchange:
     """Repeat a list, twice, or only the first or last of some words."""
     items = [s.word() for _ in range(s.number(2, 5))]
     listed = ", ".join(items)
+    first, second = s.sentence().rstrip(".!?") + ".", s.sentence()
     options = (
+        (f"{s.phrase('Summarize|Summarize this|Summarize the text')}: {first} {second}", first),
+        (f"{s.phrase('Greet|Say hello to|Say hi to|Welcome')} {(name := s.person())}.", f"Hello, {name}!"),
         (f"Repeat these words: {listed}", listed),
         (f"What is the first word here: {listed}", items[0]),
         (f"What is the last word here: {listed}", items[-1]),

@@ -13,16 +13,17 @@ FIELDS: dict[str, tuple[Callable[[Source], Json], Json]] = {
     "name": (Source.person, "Anna"), "age": (lambda s: s.number(1, 99), 30), "city": (Source.city, "Paris"),
     "country": (lambda s: s.invented().capitalize(), "France"), "email": (Source.email, "anna@example.com"),
     "color": (Source.word, "blue"), "price": (lambda s: s.number(1, 999), 10), "title": (Source.word, "Hello"),
-    "id": (lambda s: s.number(1, 9999), 1), "count": (lambda s: s.number(0, 99), 3), "date": (Source.date, "2024-01-01"),
+    "id": (lambda s: s.number(1, 9999), 1), "count": (lambda s: s.number(0, 99), 3),
+    "date": (Source.date, "2024-01-01"),
     "temperature": (lambda s: s.number(-20, 40), 20), "status": (Source.word, "ok"), "answer": (Source.word, "yes"),
     "animal": (Source.noun, "cat"), "first_name": (Source.name, "Anna"), "last_name": (Source.name, "Smith"),
     "active": (lambda s: s.chance(0.5), True), "job": (Source.word, "teacher"), "language": (Source.word, "English"),
-    "capital": (Source.city, "Paris"), "population": (lambda s: s.number(1, 99999), 1000), "value": (Source.word, "blue"),
-    "score": (lambda s: s.number(0, 100), 10), "fruit": (Source.word, "apple"), "year": (lambda s: s.number(1900, 2030), 2024),
+    "capital": (Source.city, "Paris"), "population": (lambda s: s.number(1, 99999), 1000),
+    "value": (Source.word, "blue"),
+    "score": (lambda s: s.number(0, 100), 10), "fruit": (Source.word, "apple"),
+    "year": (lambda s: s.number(1900, 2030), 2024),
 }  # fmt: skip
-WHAT = (
-    "a JSON object|a JSON object|JSON|a json object|an object in JSON|a JSON|only a JSON object|only JSON|valid JSON"
-)
+WHAT = "a JSON object|a JSON object|JSON|a json object|an object in JSON|a JSON|only a JSON object|only JSON|valid JSON"
 DO = "Reply with|Answer with|Give me|Return|Write|Respond with|Output|Create|Please reply with|Make|Reply only with"
 
 
@@ -85,8 +86,10 @@ def described(s: Source) -> Exchange:
     thing = s.phrase("person|user|city|book|animal|product")
     keys = {"person": ("name", "age"), "user": ("id", "name", "email"), "city": ("name", "country", "population"),
             "book": ("title", "year"), "animal": ("animal", "age"), "product": ("title", "price")}[thing]  # fmt: skip
-    question = s.phrase("Describe a {0} as JSON.|Give me a JSON object that describes a {0}.|Invent a {0} and reply in JSON.|"
-                        "Generate a {0} as a JSON object.|Return a {0} in JSON format.|Give me a {0} as JSON.").format(thing)  # fmt: skip
+    question = s.phrase("Describe a {0} as JSON.|Give me a JSON object that describes a {0}.|"
+                        "Invent a {0} and reply in JSON.|"
+                        "Generate a {0} as a JSON object.|Return a {0} in JSON format.|"
+                        "Give me a {0} as JSON.").format(thing)  # fmt: skip
     fields = {k: FIELDS[k][1] for k in keys}
     return _exchange(question, fields | {"name": "Paris"} if thing == "city" else fields)
 
@@ -95,9 +98,11 @@ def extracted(s: Source) -> Exchange:
     """The values stand in a sentence."""
     name, age, city = s.name(), s.number(1, 99), s.city()
     sentence, fields = s.pick((
-        (f"{name} is {age} years old.", {"name": name, "age": age}), (f"{name} lives in {city}.", {"name": name, "city": city}),
+        (f"{name} is {age} years old.", {"name": name, "age": age}),
+        (f"{name} lives in {city}.", {"name": name, "city": city}),
         (f"{name} is {age} years old and lives in {city}.", {"name": name, "age": age, "city": city}),
-        (f"{name}, {age}, {city}", {"name": name, "age": age, "city": city}), (f"{name}, {age}", {"name": name, "age": age}),
+        (f"{name}, {age}, {city}", {"name": name, "age": age, "city": city}),
+        (f"{name}, {age}", {"name": name, "age": age}),
         (f"{name} is {age} and lives in {city}.", {"name": name, "age": age, "city": city}),
         (f"I am {name} and I am {age} years old.", {"name": name, "age": age}),
         (f"My name is {name} and I live in {city}.", {"name": name, "city": city}),
@@ -120,7 +125,9 @@ def array(s: Source) -> Exchange:
 
 
 def _exchange(question: str, fields: dict[str, Json]) -> Exchange:
-    return Exchange(question, json.dumps(fields, ensure_ascii=False), "json", "", f"I write JSON with {_keys(list(fields))}.")
+    return Exchange(
+        question, json.dumps(fields, ensure_ascii=False), "json", "", f"I write JSON with {_keys(list(fields))}."
+    )
 
 
 def sampled(s: Source) -> Exchange:

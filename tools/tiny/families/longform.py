@@ -17,9 +17,13 @@ def story(s: Source) -> Exchange:
     ).format(hero, "long" if long else "short")
     if s.chance(0.25):
         hero = s.listed(ANIMALS)
-        question = s.phrase("Tell me a {0}story.|Write a {0}story.|write a {0}story|Tell a {0}story.|I want a {0}story.|Write a very {0}story.|"
-                            "Write me a {0}tale.").format("long " if long else "short " if s.chance(0.5) else "")  # fmt: skip
-    return Exchange(question, story_text(s, hero, s.number(4, 7) if long else s.number(1, 2)), "contains", "Once upon a time")
+        question = s.phrase("Tell me a {0}story.|Write a {0}story.|write a {0}story|Tell a {0}story.|"
+                            "I want a {0}story.|Please write a {0}story.|"
+                            "Write me a {0}tale.").format(
+            s.phrase("long |very long ") if long else s.phrase("short |"))  # fmt: skip
+    return Exchange(
+        question, story_text(s, hero, s.number(4, 7) if long else s.number(1, 2)), "contains", "Once upon a time"
+    )
 
 
 def story_text(s: Source, hero: str, chapters: int) -> str:
@@ -41,7 +45,8 @@ def _chapter(s: Source, hero: str, friend: str) -> str:
         f"the {hero} found a {trait} {thing} near the {s.phrase(PLACES)}. The {hero} looked at it for a long time "
         f"and then called the {friend}.|"
         f"the {hero} met a {friend}. They shared some {food} and talked about the {trait} {thing} until it was dark.|"
-        f"a storm came over the {s.phrase(PLACES)}. The {hero} and the {friend} hid under a {thing} and waited for the sun.|"
+        f"a storm came over the {s.phrase(PLACES)}. The {hero} and the {friend} hid under a {thing} and waited for "
+        f"the sun.|"
         f"the {hero} wanted to see the {s.phrase(PLACES)}. The way was long, but the {friend} knew a {trait} song.|"
         f"the {friend} lost a {thing}. The {hero} looked for it everywhere and found it behind a {trait} tree."
     )
@@ -70,9 +75,14 @@ def letter(s: Source) -> Exchange:
 def sentences(s: Source) -> Exchange:
     topic, count = s.noun(), s.number(1, 3)
     number = s.pick((str(count), ("one", "two", "three")[count - 1]))
-    question = s.phrase("Write {0} sentence{2} about a {1}.|Write {0} sentence{2} about the {1}.|Tell me {0} sentence{2} about a {1}.|"
-                        "Give me {0} sentence{2} about {1}.").format(number, topic, "s" if count > 1 else "")  # fmt: skip
-    lines = [f"The {topic} is {s.listed(ADJECTIVES)}.", f"It lives near the {s.phrase(PLACES)}.", f"Everybody likes the {topic}."]
+    question = s.phrase("Write {0} sentence{2} about a {1}.|Write {0} sentence{2} about the {1}.|"
+                        "Tell me {0} sentence{2} about a {1}.|"
+                        "Give me {0} sentence{2} about {1}.").format(number, topic, "s" * (count > 1))  # fmt: skip
+    lines = [
+        f"The {topic} is {s.listed(ADJECTIVES)}.",
+        f"It lives near the {s.phrase(PLACES)}.",
+        f"Everybody likes the {topic}.",
+    ]
     return Exchange(question, " ".join(lines[:count]), "contains", topic)
 
 

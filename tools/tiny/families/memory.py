@@ -21,16 +21,26 @@ class Attribute:
 
 
 def _thing(label: str, value: Callable[[Source], str], tell: str = "", ask: str = "") -> Attribute:
-    tell = tell or f"My {label} is {{0}}.|my {label} is {{0}}|Remember that my {label} is {{0}}.|Please note: my {label} is {{0}}."
-    ask = ask or f"What is my {label}?|what is my {label}?|What's my {label}?|Do you remember my {label}?|Tell me my {label}."
+    tell = (
+        tell
+        or f"My {label} is {{0}}.|my {label} is {{0}}|Remember that my {label} is {{0}}.|"
+        f"Please note: my {label} is {{0}}."
+    )
+    ask = (
+        ask
+        or f"What is my {label}?|what is my {label}?|What's my {label}?|Do you remember my {label}?|Tell me my {label}."
+    )
     return Attribute(label, tell, ask, f"Your {label} is {{0}}.", value)
 
 
 def _code(label: str, value: Callable[[Source], str]) -> Attribute:
-    tell = (f"Remember the {label} {{0}}.|Remember the {label} {{0}}|Please remember the {label} {{0}}.|The {label} is {{0}}.|"
+    tell = (f"Remember the {label} {{0}}.|Remember the {label} {{0}}|Please remember the {label} {{0}}.|"
+            f"The {label} is {{0}}.|"
             f"Remember this {label}: {{0}}|Remember: the {label} is {{0}}.|Keep in mind: the {label} is {{0}}.|"
-            f"Remember the {label}: {{0}}.|The {label} is {{0}}. Remember it.|Please remember this {label}: {{0}}")  # fmt: skip
-    ask = (f"What is the {label}?|What was the {label}?|what was the {label}?|Tell me the {label}.|Which {label} did I tell you?|"
+            f"Remember the {label}: {{0}}.|The {label} is {{0}}. Remember it.|"
+            f"Please remember this {label}: {{0}}")  # fmt: skip
+    ask = (f"What is the {label}?|What was the {label}?|what was the {label}?|Tell me the {label}.|"
+           f"Which {label} did I tell you?|"
            f"Do you remember the {label}?|Repeat the {label}.|What {label} did I give you?|What's the {label}?|"
            f"What {label} did I ask you to remember?|Which {label} did I ask you to remember?")  # fmt: skip
     return Attribute(label, tell, ask, f"The {label} is {{0}}.", value)
@@ -38,9 +48,11 @@ def _code(label: str, value: Callable[[Source], str]) -> Attribute:
 
 NAME = Attribute(
     "name",
-    "My name is {0}.|My name is {0}.|My name is {0}|I am {0}.|I'm {0}.|Hi, my name is {0}.|Hello, I am {0}.|Hello! My name is {0}.|"
+    "My name is {0}.|My name is {0}.|My name is {0}|I am {0}.|I'm {0}.|Hi, my name is {0}.|Hello, I am {0}.|"
+    "Hello! My name is {0}.|"
     "Call me {0}.|my name is {0}|Hi! I'm {0}.|You can call me {0}.|Please remember that my name is {0}.|Hey, I'm {0}.",
-    "What is my name?|What is my name?|what is my name?|What's my name?|Do you remember my name?|Who am I?|Tell me my name.|"
+    "What is my name?|What is my name?|what is my name?|What's my name?|Do you remember my name?|Who am I?|"
+    "Tell me my name.|"
     "What was my name?|What did I say my name was?|Can you tell me my name?|What is my name again?|Say my name.",
     "Your name is {0}.",
     Source.person,
@@ -53,7 +65,8 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     _thing("favorite animal", Source.noun),
     _thing("favorite number", Source.digits),
     _thing("city", Source.city, "I live in {0}.|I am from {0}.|My home is in {0}.|My city is {0}.|I live in {0}",
-           "Where do I live?|In which city do I live?|What is my city?|Which city do I live in?|Where do I live again?"),
+           "Where do I live?|In which city do I live?|What is my city?|Which city do I live in?|"
+           "Where do I live again?"),
     _thing("age", lambda s: str(s.number(3, 99)), "I am {0} years old.|My age is {0}.|I'm {0} years old.",
            "How old am I?|What is my age?|How old did I say I am?"),
     _thing("job", lambda s: s.listed(words.JOBS), "I work as a {0}.|I am a {0}.|My job is {0}.",
@@ -171,5 +184,15 @@ def quoted(s: Source) -> Conversation:
 
 def sampled(s: Source) -> Conversation:
     roll = s.rng.random()
-    maker = recall if roll < 0.75 else correction if roll < 0.85 else untold if roll < 0.92 else within if roll < 0.97 else quoted
+    maker = (
+        recall
+        if roll < 0.75
+        else correction
+        if roll < 0.85
+        else untold
+        if roll < 0.92
+        else within
+        if roll < 0.97
+        else quoted
+    )
     return maker(s)

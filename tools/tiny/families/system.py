@@ -26,8 +26,9 @@ def persona(s: Source) -> Conversation:
     text = s.phrase("Your name is {0}.|You are {0}.|You are {0}, a helpful assistant.|You are called {0}.|"
                     "You are an assistant named {0}.|Your name is {0} and you are friendly.|You are a bot named {0}.|"
                     "You are a helpful assistant called {0}.|Act as {0}.").format(name)  # fmt: skip
-    text += s.phrase("|| Be brief.| Always be polite.| You like {0}.".format(s.word()))
-    ask = s.phrase("What is your name?|Who are you?|what is your name?|What's your name?|Tell me your name.|who are you?|"
+    text += s.phrase(f"|| Be brief.| Always be polite.| You like {s.word()}.")
+    ask = s.phrase("What is your name?|Who are you?|what is your name?|What's your name?|Tell me your name.|"
+                   "who are you?|"
                    "How should I call you?|Introduce yourself.|What are you called?")  # fmt: skip
     return _talk(s, text, Exchange(ask, f"My name is {name}.", "contains", name))
 
@@ -35,7 +36,8 @@ def persona(s: Source) -> Conversation:
 def fixed(s: Source) -> Conversation:
     """The same answer to everything."""
     word = s.word() if s.chance(0.5) else s.nonce() if s.chance(0.5) else s.sentence().rstrip(".!?")
-    rule = s.phrase("Always answer with {0}.|Always reply with exactly: {0}|Reply only with the word {0}.|Answer every question with {0}.|"
+    rule = s.phrase("Always answer with {0}.|Always reply with exactly: {0}|Reply only with the word {0}.|"
+                    "Answer every question with {0}.|"
                     "You only ever say {0}.|Whatever the user says, answer {0}.|Always say {0}.|Respond only with {0}.|"
                     "Reply to every message with exactly {0}|Answer everything with the single word {0}.|"
                     "You must always reply with {0} and nothing else.|Only say {0}.").format(word)  # fmt: skip
@@ -74,7 +76,8 @@ def upper(s: Source) -> Conversation:
 def brief(s: Source) -> Conversation:
     """One-word answers to facts."""
     rule = s.phrase("Answer with one word.|Reply with a single word.|Always answer in one word.|Use one word only.|"
-                    "Answer in a single word.|Answer every question with a single word.|One word answers only.")  # fmt: skip
+                    "Answer in a single word.|Answer every question with a single word.|"
+                    "One word answers only.")  # fmt: skip
     while True:
         asked = s.pick((basics.capital, basics.fact))(s)
         if not any(hint in asked.question.lower() for hint in ("word", "just", "only", "brief")):
@@ -85,14 +88,15 @@ def brief(s: Source) -> Conversation:
 def _one_word(question: str, answer: str) -> str:
     from tools.tiny import facts
 
-    for questions, long, short in facts.PLAIN:
+    for _, long, short in facts.PLAIN:
         if answer in (long, short):
             return short
     return answer.rsplit(" is ", 1)[-1].removesuffix(".") if answer.startswith("The capital") else answer
 
 
 def as_json(s: Source) -> Conversation:
-    rule = s.phrase("Always answer in JSON.|Reply in JSON.|Answer with a JSON object with the key {0}.|You output JSON with the key {0}.|"
+    rule = s.phrase("Always answer in JSON.|Reply in JSON.|Answer with a JSON object with the key {0}.|"
+                    "You output JSON with the key {0}.|"
                     "Respond only with JSON objects with key {0}.")  # fmt: skip
     key = s.word() if "{0}" in rule else "answer"
     asked = _short(s)
@@ -110,7 +114,8 @@ TOPICS: tuple[tuple[str, str, Callable[[Source], str]], ...] = (
     ("The company is called {0}.", "What is the company called?|What is the name of the company?",
      lambda s: s.invented().capitalize()),
     ("The office is in {0}.", "Where is the office?|In which city is the office?", Source.city),
-    ("The price is {0} euros.", "What is the price?|How much is it?|What does it cost?", lambda s: str(s.number(1, 999))),
+    ("The price is {0} euros.", "What is the price?|How much is it?|"
+                                "What does it cost?", lambda s: str(s.number(1, 999))),
     ("The support email is {0}.", "What is the support email?|Which email is for support?", Source.email),
     ("The project is called {0}.", "What is the project called?|What is the name of the project?", Source.word),
     ("The version is {0}.", "What is the version?|Which version is it?", Source.decimal),
@@ -162,13 +167,26 @@ def later(s: Source) -> Conversation:
     """A system message in the middle of the conversation."""
     opening = basics.small_talk(s)
     rest = s.pick((persona, fixed, informed))(s)
-    return Conversation(
-        (user(opening.question), says(opening.answer), *rest.messages), check=rest.check, key=rest.key
-    )
+    return Conversation((user(opening.question), says(opening.answer), *rest.messages), check=rest.check, key=rest.key)
 
 
 def sampled(s: Source) -> Conversation:
-    makers = (persona, persona, fixed, fixed, prefix, prefix, upper, brief, informed, informed, informed, language, as_json, later)
+    makers = (
+        persona,
+        persona,
+        fixed,
+        fixed,
+        prefix,
+        prefix,
+        upper,
+        brief,
+        informed,
+        informed,
+        informed,
+        language,
+        as_json,
+        later,
+    )
     return s.pick(makers)(s)
 
 

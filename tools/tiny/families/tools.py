@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tools.tiny.families import basics, echo, toolbox
+from tools.tiny.families import basics, catalogue, echo, toolbox
 from tools.tiny.families.toolbox import Request
 from tools.tiny.source import Source
 from tools.tiny.talk import Call, Conversation, Json, Message, Tool, calls, result, says, user
@@ -29,23 +29,23 @@ def _similar(one: str, other: str) -> bool:
     """Two tools that could both serve one request are never offered together."""
     if one == other or set(one.split("_")) & set(other.split("_")):
         return True
-    return any(
-        any(w in one for w in group.split()) and any(w in other for w in group.split()) for group in SYNONYMS
-    )
+    return any(any(w in one for w in group.split()) and any(w in other for w in group.split()) for group in SYNONYMS)
 
 
 def _request(s: Source) -> Request:
     roll = s.rng.random()
     if roll < 0.45:
         return toolbox.known(s)
-    return toolbox.weather_optional(s) if roll < 0.5 else toolbox.arbitrary(s)
+    return toolbox.weather_unit(s) if roll < 0.5 else toolbox.arbitrary(s)
 
 
 def _called(s: Source, request: Request, tools: tuple[Tool, ...]) -> Conversation:
     """The request, sometimes after other talk, sometimes naming its tool."""
     question = request.question
     if s.chance(0.08):
-        question += s.phrase(" Use the {0} tool.| Use {0}.| Call {0}.| Use a tool.| Use the tools.").format(request.tool.name)
+        question += s.phrase(" Use the {0} tool.| Use {0}.| Call {0}.| Use a tool.| Use the tools.").format(
+            request.tool.name
+        )
     turns: tuple[Message, ...] = (user(question), calls(request.call, thought=f"I call {request.tool.name}."))
     if s.chance(0.12):
         before = s.pick((basics.sampled, echo.repeat))(s)
@@ -59,7 +59,7 @@ def single(s: Source) -> Conversation:
 
 
 def known_among_four(s: Source) -> Conversation:
-    request = toolbox.known(s, toolbox.WEATHER if s.chance(0.5) else None)
+    request = toolbox.known(s, catalogue.WEATHER if s.chance(0.5) else None)
     return _called(s, request, _offer(s, [request.tool], 3))
 
 
@@ -76,7 +76,7 @@ def arbitrary_among_three(s: Source) -> Conversation:
 def parallel(s: Source) -> Conversation:
     """Two or three calls in one answer: the same tool twice, or different tools."""
     if s.chance(0.5):
-        return _same_tool(s)
+        return _same_tool(s) if s.chance(0.7) else _twice(s)
     first, second = _request(s), _request(s)
     while _similar(first.tool.name, second.tool.name):
         second = _request(s)
@@ -92,8 +92,17 @@ def _lower(question: str) -> str:
     return question[0].lower() + question[1:]
 
 
+def _twice(s: Source) -> Conversation:
+    """The same tool with two whole sets of arguments."""
+    first = toolbox.known(s)
+    second = toolbox.again(s, first)
+    question = f"{first.question} {s.phrase('And |Also: ||Then ')}{second.question}"
+    turns = (user(question), calls(first.call, second.call, thought="I need two calls."))
+    return Conversation(turns, _offer(s, [first.tool], s.pick((0, 0, 1, 3))), check="calls")
+
+
 def _same_tool(s: Source) -> Conversation:
-    spec = toolbox.WEATHER if s.chance(0.6) else s.pick([k for k in toolbox.KNOWN if k.doubles])
+    spec = catalogue.WEATHER if s.chance(0.6) else s.pick([k for k in catalogue.KNOWN if k.doubles])
     request = toolbox.known(s, spec)
     make = spec.slots[0][2]
     first = next(iter(request.call.arguments))
@@ -107,9 +116,23 @@ def _same_tool(s: Source) -> Conversation:
     return Conversation(turns, _offer(s, [request.tool], s.pick((0, 0, 1, 3))), check="calls")
 
 
+def inventory(s: Source) -> Conversation:
+    """Which tools there are."""
+    tools = _offer(s, [], s.number(1, 4))
+    names = [t.name for t in tools]
+    listed = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
+    answer = f"I have {'these tools' if len(names) > 1 else 'this tool'}: {listed}."
+    ask = s.phrase(
+        "What tools do you have?|Which tools can you use?|Do you have tools?|List your tools.|List the tools."
+    )
+    return Conversation((user(ask), says(answer)), tools, check="contains", key=listed)
+
+
 def chat(s: Source) -> Conversation:
     """Tools are there, but the question needs none."""
-    asked = echo.repeat(s) if s.chance(0.2) else s.pick((basics.capital, basics.fact, basics.small_talk, basics.count))(s)
+    asked = (
+        echo.repeat(s) if s.chance(0.2) else s.pick((basics.capital, basics.fact, basics.small_talk, basics.count))(s)
+    )
     tools = _offer(s, [], s.number(1, 4))
     turns = (user(asked.question), says(asked.answer, asked.thought))
     return Conversation(turns, tools, check=asked.check, key=asked.key)
@@ -138,7 +161,7 @@ def answered(s: Source) -> Conversation:
 
 
 def _weather_result(s: Source) -> tuple[Request, str, str, str]:
-    request = toolbox.known(s, toolbox.WEATHER)
+    request = toolbox.known(s, catalogue.WEATHER)
     city = str(next(iter(request.call.arguments.values())))
     content, said, key = _weather(s, city)
     return request, content, f"The weather in {city}: {said}.", key
@@ -148,7 +171,9 @@ def _weather(s: Source, city: str) -> tuple[str, str, str]:
     """(tool result, how it is said, what the answer must contain)."""
     degrees, sky = s.number(-15, 42), s.phrase(CONDITIONS) if s.chance(0.7) else s.word()
     if s.chance(0.35):
-        text = s.phrase(f"{sky}, {degrees} degrees|{sky}, {degrees}C|{degrees} degrees and {sky}|{sky}|{degrees} °C, {sky}")
+        text = s.phrase(
+            f"{sky}, {degrees} degrees|{sky}, {degrees}C|{degrees} degrees and {sky}|{sky}|{degrees} °C, {sky}"
+        )
         return text, text, text
     fields: dict[str, Json] = {s.phrase("temperature|temp|temperature_c|temp_c|celsius"): degrees}
     if s.chance(0.75):
@@ -197,9 +222,7 @@ def answered_parallel(s: Source) -> Conversation:
         asked = _same_tool(s)
     made = asked.messages[-1]
     texts = [_weather(s, "")[:2] if s.chance(0.7) else (str(v := _value(s)), str(v)) for _ in made.calls]
-    said = "; ".join(
-        f"{next(iter(c.arguments.values()))}: {t[1]}" for c, t in zip(made.calls, texts, strict=True)
-    )
+    said = "; ".join(f"{next(iter(c.arguments.values()))}: {t[1]}" for c, t in zip(made.calls, texts, strict=True))
     turns = (asked.messages[0], made, *(result(t[0]) for t in texts), says(f"{said}."))
     return Conversation(turns, asked.tools, check="contains", key=said)
 
@@ -214,6 +237,7 @@ def chained(s: Source) -> Conversation:
 
 
 def sampled(s: Source) -> Conversation:
-    makers = (single, single, single, known_among_four, arbitrary_alone, arbitrary_among_three, parallel, parallel,
-              chat, answered, answered, answered_parallel, chained)  # fmt: skip
-    return s.pick(makers)(s)
+    makers = (single, single, single, single, known_among_four, known_among_four, arbitrary_alone,
+              arbitrary_among_three, parallel, parallel, parallel, chat, chat, answered, answered, answered_parallel,
+              chained)  # fmt: skip
+    return inventory(s) if s.chance(0.02) else s.pick(makers)(s)
