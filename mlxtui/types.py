@@ -42,6 +42,7 @@ class Tool:
     name: str
     description: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    strict: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,12 @@ class Sampling:
     top_p: float | None = None
     top_k: int | None = None
     min_p: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    repetition_penalty: float | None = None
+    xtc_probability: float | None = None
+    xtc_threshold: float | None = None
+    logit_bias: tuple[tuple[int, float], ...] | None = None
     seed: int | None = None
 
     def over(self, defaults: Sampling) -> Sampling:
@@ -60,7 +67,34 @@ class Sampling:
         return replace(defaults, **said)
 
 
-NEUTRAL_SAMPLING = Sampling(temperature=1.0, top_p=1.0, top_k=0, min_p=0.0)
+NEUTRAL_SAMPLING = Sampling(
+    temperature=1.0,
+    top_p=1.0,
+    top_k=0,
+    min_p=0.0,
+    presence_penalty=0.0,
+    frequency_penalty=0.0,
+    repetition_penalty=1.0,
+    xtc_probability=0.0,
+    xtc_threshold=0.1,
+    logit_bias=(),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """What the answer must look like, enforced token by token from the end of the reasoning on.
+
+    `schema`: JSON by this JSON schema (`{"type": "object"}`: any object); None: free text. `calls`: "auto" leaves it to
+    the model whether it calls `tools`, "required" makes it; then nothing but calls may come. With `schema` and "auto"
+    calls the answer is either. `tools` are those that may be called; with `strict` their arguments follow their schema
+    (required calls always do). `parallel` False: one call at most.
+    """
+
+    schema: Mapping[str, Any] | None = None
+    calls: Literal["auto", "required"] = "auto"
+    tools: tuple[Tool, ...] = ()
+    parallel: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,21 +126,37 @@ class ModelInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class TextPrompt:
+    """Text or token ids as they are, without a template; with `suffix`, the gap before it is filled (FIM tokens)."""
+
+    text: str | tuple[int, ...]
+    suffix: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
-    """What any API asks of the model.
+    """What any API asks of the model: to go on with a conversation (`messages`), or with each of some `texts`.
 
     `max_tokens` None means the rest of the context. `model` is the name as the client wrote it, echoed in the answer.
+    `n` choices are drawn for each prompt, from one prefill. `top_logprobs` None: no logprobs; 0: only those of the
+    tokens that were drawn.
+    `reasoning_budget`: tokens of reasoning after which the model is made to answer.
     `template` holds keyword arguments for the chat template (`enable_thinking`, `reasoning_effort`, ...).
     """
 
     model: str
-    messages: tuple[Message, ...]
+    messages: tuple[Message, ...] = ()
+    texts: tuple[TextPrompt, ...] = ()
     tools: tuple[Tool, ...] = ()
     parallel_tool_calls: bool = True
     sampling: Sampling = Sampling()
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     template: Mapping[str, Any] = field(default_factory=dict)
+    n: int = 1
+    top_logprobs: int | None = None
+    constraint: Constraint | None = None
+    reasoning_budget: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +179,23 @@ class Timings:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """A token as text and as bytes (which may be part of a character), and its natural-log probability."""
+
+    token: str
+    raw: bytes
+    logprob: float
+
+
+@dataclass(frozen=True, slots=True)
+class Logprob:
+    """The token that was drawn and the likeliest ones at its place, best first."""
+
+    drawn: TokenLogprob
+    top: tuple[TokenLogprob, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Started:
     """The prompt is rendered, fits the context and is accepted: from here on an answer may be streamed."""
 
@@ -137,21 +204,27 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Text:
+    """Content; `logprobs` are of the tokens that came since the last Text: text may be held back, figures are not."""
+
     text: str
+    choice: int = 0
+    logprobs: tuple[Logprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Reasoning:
     text: str
+    choice: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class CallStart:
-    """A tool call begins; `index` counts from 0 within one answer."""
+    """A tool call begins; `index` counts from 0 within one choice."""
 
     index: int
     id: str
     name: str
+    choice: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,13 +233,17 @@ class CallArguments:
 
     index: int
     text: str
+    choice: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Finish:
+    """The end of one choice. `usage` and `timings` are those of the whole request so far."""
+
     reason: FinishReason
     usage: Usage
     timings: Timings
+    choice: int = 0
 
 
 Delta = Started | Text | Reasoning | CallStart | CallArguments | Finish

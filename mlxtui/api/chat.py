@@ -1,160 +1,19 @@
 """`/v1/chat/completions`: the wire's JSON becomes a Request. Pure: no I/O, no engine.
 
-The wire is described in OpenAI's API reference, "Create chat completion".
+What happens to each field is said in `parameters.CHAT`; its shape in `chat_wire`.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
-
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator, model_validator
-from pydantic_core import PydanticCustomError
+from typing import Any
 
 from mlxtui.api.body import validate
-from mlxtui.api.parameters import CHAT, refuse, unsupported
+from mlxtui.api.chat_wire import WireChat, WireResponseFormat, WireTool, WireToolChoice
+from mlxtui.api.parameters import CHAT, refuse
 from mlxtui.errors import InvalidRequest
-from mlxtui.types import Message, Request, Sampling, Tool, ToolCall
+from mlxtui.types import Constraint, Request, Sampling, Tool
 
-MAX_MESSAGES = 10_000
-MAX_TOOLS = 256
-MAX_STOPS = 4
-RESERVED_KWARGS = frozenset(
-    (
-        *("messages", "conversation", "tools", "documents", "chat_template", "add_generation_prompt", "tokenize"),
-        *("continue_final_message", "padding", "truncation", "max_length", "return_tensors", "return_dict"),
-        *("return_assistant_tokens_mask", "tokenizer_kwargs"),
-    )
-)
-"""Arguments of the tokenizer's own function for templates: a request may only set the template's variables."""
-
-
-class Wire(BaseModel):
-    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
-
-
-class WirePart(Wire):
-    type: Literal["text", "refusal"]
-    text: str = ""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _text_is_all_it_reads(cls, part: Any) -> Any:
-        kind = part.get("type") if isinstance(part, dict) else None
-        if isinstance(kind, str) and kind not in ("text", "refusal"):
-            raise PydanticCustomError(
-                "unsupported_content", "this model reads text only, not content of type '{kind}'", {"kind": kind[:40]}
-            )
-        if kind and not isinstance(part.get(kind), str):
-            raise ValueError(f"a part of type {kind!r} needs the string {kind!r}")
-        return {"type": kind, "text": part.get(kind, "")} if kind else part
-
-
-def _as_parts(content: Any) -> Any:
-    if isinstance(content, str):
-        return [{"type": "text", "text": content}]
-    if content is not None and not isinstance(content, list):
-        raise ValueError("content must be a string or a list of parts")
-    return content
-
-
-class WireFunctionCall(Wire):
-    name: Annotated[str, StringConstraints(min_length=1)]
-    arguments: str = ""
-
-
-class WireToolCall(Wire):
-    id: Annotated[str, StringConstraints(min_length=1)]
-    type: Literal["function"] = "function"
-    function: WireFunctionCall
-
-
-class WireMessage(Wire):
-    role: Literal["developer", "system", "user", "assistant", "tool", "function"]
-    content: Annotated[list[WirePart] | None, BeforeValidator(_as_parts)] = None
-    name: str | None = None
-    tool_calls: list[WireToolCall] | None = None
-    tool_call_id: str | None = None
-    refusal: str | None = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
-
-    @model_validator(mode="after")
-    def _has_what_its_role_needs(self) -> WireMessage:
-        if self.role == "tool" and not self.tool_call_id:
-            raise ValueError("a message with role 'tool' needs the 'tool_call_id' of the call it answers")
-        if self.content is None and self.role not in ("assistant", "function"):
-            raise ValueError(f"a message with role {self.role!r} needs 'content'")
-        if self.tool_calls and self.role != "assistant":
-            raise ValueError("only messages with role 'assistant' may have 'tool_calls'")
-        return self
-
-    def to_message(self) -> Message:
-        roles: dict[str, Any] = {"developer": "system", "function": "tool"}
-        return Message(
-            role=roles.get(self.role, self.role),
-            content="".join(part.text for part in self.content or ()) or self.refusal or "",
-            tool_calls=tuple(ToolCall(c.id, c.function.name, c.function.arguments) for c in self.tool_calls or ()),
-            tool_call_id=self.tool_call_id,
-            name=self.name,
-            reasoning=self.reasoning_content or self.reasoning,
-        )
-
-
-class WireFunction(Wire):
-    name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_.-]{1,64}$")]
-    description: str | None = None
-    parameters: dict[str, Any] | None = None
-    strict: bool | None = None
-
-
-class WireTool(Wire):
-    type: Literal["function"]
-    function: WireFunction
-
-
-class WireStreamOptions(Wire):
-    include_usage: bool | None = None
-
-
-class WireChat(Wire):
-    """The fields that are honoured; `parameters.CHAT` says what happens to all others."""
-
-    messages: Annotated[list[WireMessage], Field(min_length=1, max_length=MAX_MESSAGES)]
-    model: Annotated[str, StringConstraints(min_length=1, max_length=512)]
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    top_k: Annotated[int, Field(ge=-1, le=1 << 31)] | None = None
-    min_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    seed: Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)] | None = None
-    max_tokens: Annotated[int, Field(ge=1, lt=1 << 31)] | None = None
-    max_completion_tokens: Annotated[int, Field(ge=1, lt=1 << 31)] | None = None
-    stop: Annotated[list[str], Field(max_length=MAX_STOPS)] | None = None
-    stream: bool = False
-    stream_options: WireStreamOptions | None = None
-    tools: Annotated[list[WireTool], Field(max_length=MAX_TOOLS)] | None = None
-    tool_choice: Any = None
-    parallel_tool_calls: bool | None = None
-    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
-    chat_template_kwargs: dict[str, str | bool | int | float | None] | None = None
-
-    @field_validator("stop", mode="before")
-    @classmethod
-    def _one_stop_is_a_list_of_one(cls, value: Any) -> Any:
-        stops = [value] if isinstance(value, str) else value
-        if isinstance(stops, list) and any(s == "" or (isinstance(s, str) and len(s) > 256) for s in stops):
-            raise ValueError("a stop string must have 1 to 256 characters")
-        return stops
-
-    @field_validator("chat_template_kwargs")
-    @classmethod
-    def _only_variables_of_the_template(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
-        if reserved := RESERVED_KWARGS & set(value or ()):
-            raise ValueError(f"{', '.join(sorted(reserved))} can't be set by a request")
-        return value
-
-    @property
-    def include_usage(self) -> bool:
-        return bool(self.stream_options and self.stream_options.include_usage)
+ANY_OBJECT: dict[str, Any] = {"type": "object"}
 
 
 def parse_chat(body: dict[str, Any]) -> WireChat:
@@ -168,6 +27,8 @@ def parse_chat(body: dict[str, Any]) -> WireChat:
     _check_tools(wire)
     if wire.stream_options and not wire.stream:
         raise InvalidRequest("'stream_options' is only allowed when 'stream' is true", param="stream_options")
+    if wire.top_logprobs is not None and not wire.logprobs:
+        raise InvalidRequest("'top_logprobs' needs 'logprobs': true", param="top_logprobs")
     return wire
 
 
@@ -184,12 +45,40 @@ def to_request(wire: WireChat) -> Request:
             top_p=wire.top_p,
             top_k=wire.top_k if wire.top_k is None else max(wire.top_k, 0),
             min_p=wire.min_p,
+            presence_penalty=wire.presence_penalty,
+            frequency_penalty=wire.frequency_penalty,
+            repetition_penalty=wire.repetition_penalty,
+            xtc_probability=wire.xtc_probability,
+            xtc_threshold=wire.xtc_threshold,
+            logit_bias=tuple((int(token), bias) for token, bias in (wire.logit_bias or {}).items()) or None,
             seed=wire.seed,
         ),
         max_tokens=wire.max_completion_tokens or wire.max_tokens,
         stop=tuple(wire.stop or ()),
         template=_template(wire),
+        n=wire.n,
+        top_logprobs=(wire.top_logprobs or 0) if wire.logprobs else None,
+        constraint=_constraint(wire, tools),
+        reasoning_budget=wire.reasoning_budget,
     )
+
+
+def _constraint(wire: WireChat, tools: tuple[Tool, ...]) -> Constraint | None:
+    """What has to be enforced; None when the model is free."""
+    choice, schema = wire.tool_choice, _schema(wire.response_format)
+    required, allowed = choice == "required", tools
+    if isinstance(choice, WireToolChoice):
+        required = choice.allowed_tools is None or choice.allowed_tools.mode == "required"
+        allowed = tuple(tool for tool in tools if tool.name in choice.names)
+    if schema is None and not required and allowed == tools and not any(tool.strict for tool in tools):
+        return None
+    return Constraint(schema, "required" if required else "auto", allowed, wire.parallel_tool_calls is not False)
+
+
+def _schema(format: WireResponseFormat | None) -> dict[str, Any] | None:
+    if format is None or format.type == "text":
+        return None
+    return format.json_schema.json_schema or ANY_OBJECT if format.json_schema else ANY_OBJECT
 
 
 def _template(wire: WireChat) -> dict[str, Any]:
@@ -200,7 +89,8 @@ def _template(wire: WireChat) -> dict[str, Any]:
 
 
 def _tool(tool: WireTool) -> Tool:
-    return Tool(tool.function.name, tool.function.description or "", tool.function.parameters or {})
+    function = tool.function
+    return Tool(function.name, function.description or "", function.parameters or {}, bool(function.strict))
 
 
 def _check_tools(wire: WireChat) -> None:
@@ -208,7 +98,9 @@ def _check_tools(wire: WireChat) -> None:
     for i, name in enumerate(names):
         if name in names[:i]:
             raise InvalidRequest(f"two tools are named {name!r}", param=f"tools[{i}].function.name")
-    if wire.tool_choice not in (None, "auto", "none"):
-        if wire.tool_choice != "required" and not isinstance(wire.tool_choice, dict):
-            raise InvalidRequest("'tool_choice' must be 'auto', 'none', 'required' or an object", param="tool_choice")
-        raise unsupported("tool_choice", wire.tool_choice, "auto or none only")
+    if wire.tool_choice == "required" and not names:
+        raise InvalidRequest("'tool_choice' = 'required' needs 'tools'", param="tool_choice")
+    if isinstance(wire.tool_choice, WireToolChoice):
+        for name in wire.tool_choice.names:
+            if name not in names:
+                raise InvalidRequest(f"'tool_choice' names {name!r}, which is none of the tools", param="tool_choice")

@@ -8,57 +8,83 @@ which OpenAI's chat API has no field for, comes as both `reasoning_content` (Dee
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable
 from json.encoder import encode_basestring as quoted
 from typing import Any
 
 from mlxtui.errors import ApiError
-from mlxtui.types import CallArguments, CallStart, Delta, Finish, Reasoning, Started, Text, Usage
+from mlxtui.types import (
+    CallArguments,
+    CallStart,
+    Delta,
+    Finish,
+    FinishReason,
+    Logprob,
+    Reasoning,
+    Started,
+    Text,
+    TokenLogprob,
+    Usage,
+)
 
-DONE = b"data: [DONE]\n\n"
+DONE = "data: [DONE]\n\n"
 
 
 class ChatAnswer:
     """Collects the deltas of one answer into a `chat.completion` object."""
 
     def __init__(self) -> None:
-        self._content: list[str] = []
-        self._reasoning: list[str] = []
-        self._calls: list[dict[str, Any]] = []
-        self._finish: Finish | None = None
+        self._choices: dict[int, _Collected] = defaultdict(_Collected)
+        self._usage = Usage()
 
     def feed(self, deltas: Iterable[Delta]) -> None:
         for delta in deltas:
-            match delta:
-                case Text(text=text):
-                    self._content.append(text)
-                case Reasoning(text=text):
-                    self._reasoning.append(text)
-                case CallStart(id=id, name=name):
-                    function = {"name": name, "arguments": ""}
-                    self._calls.append({"id": id, "type": "function", "function": function})
-                case CallArguments(index=index, text=text):
-                    self._calls[index]["function"]["arguments"] += text
-                case Finish():
-                    self._finish = delta
+            if not isinstance(delta, Started):
+                self._choices[delta.choice].feed(delta)
+            if isinstance(delta, Finish):
+                self._usage = delta.usage
 
     def to_json(self, id: str, created: int, model: str) -> dict[str, Any]:
         """The whole object; the answer must have finished."""
-        assert self._finish is not None
-        choice = {
-            "index": 0,
-            "message": self._message(),
-            "logprobs": None,
-            "finish_reason": self._finish.reason,
-        }
         return {
             "id": id,
             "object": "chat.completion",
             "created": created,
             "model": model,
-            "choices": [choice],
-            "usage": usage_json(self._finish.usage),
+            "choices": [self._choices[index].to_json(index) for index in sorted(self._choices)],
+            "usage": usage_json(self._usage),
         }
+
+
+class _Collected:
+    """One choice as it comes together."""
+
+    def __init__(self) -> None:
+        self._content: list[str] = []
+        self._reasoning: list[str] = []
+        self._logprobs: list[Logprob] = []
+        self._calls: list[dict[str, Any]] = []
+        self._finish: FinishReason = "stop"
+
+    def feed(self, delta: Delta) -> None:
+        match delta:
+            case Text(text=text, logprobs=logprobs):
+                self._content.append(text)
+                self._logprobs.extend(logprobs)
+            case Reasoning(text=text):
+                self._reasoning.append(text)
+            case CallStart(id=id, name=name):
+                function = {"name": name, "arguments": ""}
+                self._calls.append({"id": id, "type": "function", "function": function})
+            case CallArguments(index=index, text=text):
+                self._calls[index]["function"]["arguments"] += text
+            case Finish(reason=reason):
+                self._finish = reason
+
+    def to_json(self, index: int) -> dict[str, Any]:
+        logprobs = logprobs_json(self._logprobs) if self._logprobs else None
+        return {"index": index, "message": self._message(), "logprobs": logprobs, "finish_reason": self._finish}
 
     def _message(self) -> dict[str, Any]:
         content = "".join(self._content)
@@ -81,51 +107,63 @@ class ChatStream:
     frame (`id`, `created`, `model`) can't differ between chunks.
     """
 
-    def __init__(self, id: str, created: int, model: str, *, include_usage: bool) -> None:
+    def __init__(self, id: str, created: int, model: str, *, include_usage: bool, choices: int = 1) -> None:
         frame = {"id": id, "object": "chat.completion.chunk", "created": created, "model": model}
-        self._head = json.dumps(frame, ensure_ascii=False)[:-1]
-        self._choice = self._head + ', "choices": [{"index": 0, "delta": '
-        tail = ', "usage": null' if include_usage else ""
-        self._open = ', "logprobs": null, "finish_reason": null}]' + tail + "}\n\n"
-        self._tail = tail
+        self._head = "data: " + json.dumps(frame, ensure_ascii=False)[:-1] + ', "choices": ['
+        self._tail = (', "usage": null' if include_usage else "") + "}\n\n"
         self._include_usage = include_usage
+        self._choices = choices
+        self._unfinished = choices
 
     def encode(self, deltas: Iterable[Delta]) -> bytes:
-        """The bytes of all events for `deltas`; a Finish closes the stream with `[DONE]`."""
-        return b"".join(self._event(delta) for delta in deltas)
+        """The bytes of all events for `deltas`; the Finish of the last choice closes the stream with `[DONE]`."""
+        return "".join(self._event(delta) for delta in deltas).encode()
 
     def error(self, error: ApiError) -> bytes:
         """A failure after the stream began: in band, where openai clients raise it; then the end of the stream."""
-        return f"data: {json.dumps(error.body(), ensure_ascii=False)}\n\n".encode() + DONE
+        return f"data: {json.dumps(error.body(), ensure_ascii=False)}\n\n{DONE}".encode()
 
-    def _event(self, delta: Delta) -> bytes:
+    def _event(self, delta: Delta) -> str:
         match delta:
-            case Text(text=text):
-                return self._chunk(f'{{"content": {quoted(text)}}}')
-            case Reasoning(text=text):
-                return self._chunk(f'{{"reasoning_content": {quoted(text)}, "reasoning": {quoted(text)}}}')
+            case Text(text=text, choice=choice, logprobs=logprobs):
+                figures = json.dumps(logprobs_json(logprobs), ensure_ascii=False) if logprobs else "null"
+                return self._chunk(choice, f'{{"content": {quoted(text)}}}', figures)
+            case Reasoning(text=text, choice=choice):
+                return self._chunk(choice, f'{{"reasoning_content": {quoted(text)}, "reasoning": {quoted(text)}}}')
             case Started():
-                return self._chunk('{"role": "assistant", "content": "", "refusal": null}')
-            case CallStart(index=index, id=id, name=name):
+                begin = '{"role": "assistant", "content": "", "refusal": null}'
+                return "".join(self._chunk(choice, begin) for choice in range(self._choices))
+            case CallStart(index=index, id=id, name=name, choice=choice):
                 function = {"name": name, "arguments": ""}
-                return self._call({"index": index, "id": id, "type": "function", "function": function})
-            case CallArguments(index=index, text=text):
-                return self._call({"index": index, "function": {"arguments": text}})
+                return self._call(choice, {"index": index, "id": id, "type": "function", "function": function})
+            case CallArguments(index=index, text=text, choice=choice):
+                return self._call(choice, {"index": index, "function": {"arguments": text}})
             case Finish():
                 return self._end(delta)
 
-    def _call(self, call: dict[str, Any]) -> bytes:
-        return self._chunk(json.dumps({"tool_calls": [call]}, ensure_ascii=False))
+    def _call(self, choice: int, call: dict[str, Any]) -> str:
+        return self._chunk(choice, json.dumps({"tool_calls": [call]}, ensure_ascii=False))
 
-    def _chunk(self, delta: str) -> bytes:
-        return f"data: {self._choice}{delta}{self._open}".encode()
+    def _chunk(self, choice: int, delta: str, logprobs: str = "null", finish: str = "null") -> str:
+        body = f'{{"index": {choice}, "delta": {delta}, "logprobs": {logprobs}, "finish_reason": {finish}}}]'
+        return self._head + body + self._tail
 
-    def _end(self, finish: Finish) -> bytes:
-        last = f'data: {self._choice}{{}}, "logprobs": null, "finish_reason": "{finish.reason}"}}]{self._tail}}}\n\n'
-        if self._include_usage:
-            usage = json.dumps(usage_json(finish.usage))
-            last += f'data: {self._head}, "choices": [], "usage": {usage}}}\n\n'
-        return last.encode() + DONE
+    def _end(self, finish: Finish) -> str:
+        self._unfinished -= 1
+        last = self._chunk(finish.choice, "{}", finish=f'"{finish.reason}"')
+        if self._unfinished:
+            return last
+        usage = f'{self._head}], "usage": {json.dumps(usage_json(finish.usage))}}}\n\n' if self._include_usage else ""
+        return last + usage + DONE
+
+
+def logprobs_json(logprobs: Iterable[Logprob]) -> dict[str, Any]:
+    content = [_token(p.drawn) | {"top_logprobs": [_token(other) for other in p.top]} for p in logprobs]
+    return {"content": content, "refusal": None}
+
+
+def _token(token: TokenLogprob) -> dict[str, Any]:
+    return {"token": token.token, "logprob": token.logprob, "bytes": list(token.raw)}
 
 
 def usage_json(usage: Usage) -> dict[str, Any]:

@@ -44,16 +44,27 @@ CHAT: tuple[Parameter, ...] = (
         top_p="above 0, up to 1",
         top_k="0 or -1: off",
         min_p="0 to 1",
+        n="1 to 16 choices, from one prefill; their seeds count on from `seed`",
+        presence_penalty="-2 to 2, over the whole answer",
+        frequency_penalty="-2 to 2, over the whole answer",
+        repetition_penalty="above 0, up to 10, over prompt and answer; 1 is off",
+        xtc_probability="0 to 1; 0 is off",
+        xtc_threshold="0 to 0.5",
+        logit_bias="token ids to -100..100, up to 1024 of them",
+        logprobs="of content, not of reasoning or tool calls",
+        top_logprobs="0 to 20, with logprobs",
+        response_format="text, json_object or json_schema, enforced token by token after the reasoning",
         seed="same seed and same request: same answer, also beside other requests",
         max_tokens="the older name of max_completion_tokens",
         max_completion_tokens="default: the rest of the context",
         stop="a string or up to 4, of up to 256 characters; acts on content, not on reasoning or tool calls",
         stream="true: server-sent events",
         stream_options="include_usage",
-        tools="functions, rendered by the model's chat template",
-        tool_choice="auto or none; required and named ones are refused",
+        tools="functions, rendered by the model's chat template; strict ones are enforced token by token",
+        tool_choice="none, auto, required, a named function, allowed_tools; enforced token by token",
         parallel_tool_calls="false: the answer ends after its first call",
         reasoning_effort="given to the chat template; none also switches thinking off",
+        reasoning_budget="tokens of reasoning after which the model is made to answer",
         chat_template_kwargs="variables of the chat template: strings, numbers, booleans",
     ),
     *_harmless(
@@ -68,14 +79,6 @@ CHAT: tuple[Parameter, ...] = (
         prediction="a hint for speed only",
         verbosity="a hint that this model's template has no place for",
     ),
-    Parameter("n", "refused", "one choice for each request", (1,)),
-    Parameter("logprobs", "refused", "not implemented yet", (False,)),
-    Parameter("top_logprobs", "refused", "not implemented yet", (0,)),
-    Parameter("logit_bias", "refused", "not implemented yet", ({},)),
-    Parameter("presence_penalty", "refused", "not implemented yet", (0,)),
-    Parameter("frequency_penalty", "refused", "not implemented yet", (0,)),
-    Parameter("repetition_penalty", "refused", "not implemented yet", (0, 1)),
-    Parameter("response_format", "refused", "text only", ({"type": "text"},)),
     Parameter("modalities", "refused", "text only", (["text"],)),
     Parameter("audio", "refused", "text only"),
     Parameter("functions", "refused", "use tools", ([],)),
@@ -95,12 +98,8 @@ def refuse(table: tuple[Parameter, ...], body: dict[str, Any]) -> None:
     for parameter in table:
         value = body.get(parameter.name)
         if parameter.fate == "refused" and parameter.asks_for_something(value):
-            raise unsupported(parameter.name, value, parameter.note)
-
-
-def unsupported(name: str, value: Any, note: str) -> InvalidRequest:
-    message = f"'{name}' = {str(value)[:60]} is not supported ({note}); leave it out"
-    return InvalidRequest(message, param=name, code="unsupported_parameter")
+            message = f"'{parameter.name}' = {str(value)[:60]} is not supported ({parameter.note}); leave it out"
+            raise InvalidRequest(message, param=parameter.name, code="unsupported_parameter")
 
 
 def parameters_json() -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from mlxtui.types import Channel, Message, Sampling, Tool
+from mlxtui.types import Channel, Constraint, Logprob, Message, Sampling, TextPrompt, Tool
 from mlxtui.types import Dialect as Dialect
 from mlxtui.types import ModelInfo as ModelInfo
 
@@ -30,13 +30,17 @@ class ChatPrompt:
 class Job:
     """One generation. `sampling` is complete (nothing None but `seed`: None draws a random one).
 
-    `max_tokens` None means: up to the end of the context.
+    `max_tokens` None means: up to the end of the context. Jobs with equal prompts that are submitted together are
+    prefilled once.
     """
 
     id: str
-    prompt: ChatPrompt
+    prompt: ChatPrompt | TextPrompt
     sampling: Sampling
     max_tokens: int | None = None
+    top_logprobs: int | None = None
+    constraint: Constraint | None = None
+    reasoning_budget: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,25 +70,30 @@ class Piece:
     """Generated text with the ids of its tokens; `finish` is set on the last piece of a job.
 
     `text` may be empty while bytes of a character or a held-back token are still missing.
-    End-of-sequence tokens count in `tokens` but never show in `text`.
+    End-of-sequence tokens count in `tokens` but never show in `text`. `logprobs`, where asked for, one for each token
+    but end-of-sequence tokens.
     """
 
     id: str
     text: str
     tokens: tuple[int, ...]
     finish: Literal["stop", "length"] | None = None
+    logprobs: tuple[Logprob, ...] = ()
 
 
-FailureCode = Literal["context_length_exceeded", "invalid_prompt", "insufficient_memory", "engine_error"]
+FailureCode = Literal[
+    "context_length_exceeded", "invalid_prompt", "invalid_constraint", "insufficient_memory", "engine_error"
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A job ended without an answer. `context_length_exceeded` and `invalid_prompt` are the client's doing."""
+    """A job ended without an answer. The first three codes are the client's doing; `param` names the field at fault."""
 
     id: str
     code: FailureCode
     message: str
+    param: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +158,22 @@ class Engine(Protocol):
 
     async def parse_calls(self, text: str, tools: tuple[Tool, ...]) -> tuple[ParsedCall, ...]:
         """What stands between the tool markers, read by the model's own parser; empty when it can't be read."""
+        ...
+
+    async def tokenize(self, prompt: ChatPrompt | TextPrompt) -> tuple[str, tuple[int, ...]]:
+        """The prompt as the model would get it: rendered text and token ids.
+
+        Raises:
+            mlxtui.errors.ApiError: as `run`; the prompt may be longer than the context.
+        """
+        ...
+
+    async def detokenize(self, tokens: tuple[int, ...]) -> str:
+        """The text of token ids; special tokens show.
+
+        Raises:
+            mlxtui.errors.ApiError: an id is outside of the vocabulary (400), the engine is not ready (503).
+        """
         ...
 
     async def close(self) -> None:

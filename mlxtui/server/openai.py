@@ -7,8 +7,9 @@ from collections.abc import AsyncGenerator
 
 from quart import Blueprint, Request, Response, g, request
 
-from mlxtui.api.chat import WireChat, parse_chat, to_request
+from mlxtui.api.chat import parse_chat, to_request
 from mlxtui.api.chat_answer import ChatAnswer, ChatStream
+from mlxtui.api.chat_wire import WireChat
 from mlxtui.api.models import model_json, models_json, require
 from mlxtui.errors import ApiError, NotFound
 from mlxtui.pipeline import Pipeline
@@ -64,7 +65,7 @@ async def _open(request: Request, ledger: Ledger, settings: Settings, endpoint: 
 async def _chat_answer(exchange: Exchange, wire: WireChat, heartbeat: float) -> Response:
     id = f"chatcmpl-{exchange.id}"
     if wire.stream:
-        stream = ChatStream(id, exchange.created, wire.model, include_usage=wire.include_usage)
+        stream = ChatStream(id, exchange.created, wire.model, include_usage=wire.include_usage, choices=wire.n)
         return event_stream(_chat_events(exchange, stream, heartbeat))
     answer = ChatAnswer()
     async for batch in exchange.follow():

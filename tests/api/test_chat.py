@@ -10,10 +10,21 @@ from hypothesis import strategies as st
 
 from mlxtui.api.chat import parse_chat, to_request
 from mlxtui.errors import InvalidRequest
-from mlxtui.types import Message, Request, Tool, ToolCall
+from mlxtui.types import Constraint, Message, Request, Sampling, Tool, ToolCall
 
 HELLO = {"role": "user", "content": "hello"}
 WEATHER = {"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object"}}}
+
+
+TIME = {"type": "function", "function": {"name": "get_time", "strict": True}}
+
+
+def named(name: str) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": name}}
+
+
+def allowed(mode: str, *names: str) -> dict[str, Any]:
+    return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": [named(name) for name in names]}}
 
 
 def parsed(**fields: Any) -> Request:
@@ -50,6 +61,51 @@ def test_tools_and_their_choice() -> None:
     assert parsed(tools=[WEATHER], parallel_tool_calls=False).parallel_tool_calls is False
 
 
+GET_WEATHER = Tool("get_weather", "", {"type": "object"})
+GET_TIME = Tool("get_time", strict=True)
+SCHEMA = {"type": "object", "properties": {"x": {"type": "integer"}}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "constraint"),
+    [
+        ({"tools": [WEATHER]}, None),
+        ({"tools": [WEATHER], "tool_choice": allowed("auto", "get_weather")}, None),
+        ({"tools": [WEATHER], "tool_choice": "required"}, Constraint(calls="required", tools=(GET_WEATHER,))),
+        (
+            {"tools": [WEATHER, TIME], "tool_choice": named("get_time"), "parallel_tool_calls": False},
+            Constraint(calls="required", tools=(GET_TIME,), parallel=False),
+        ),
+        (
+            {"tools": [WEATHER, TIME], "tool_choice": allowed("required", "get_weather")},
+            Constraint(calls="required", tools=(GET_WEATHER,)),
+        ),
+        ({"tools": [WEATHER, TIME], "tool_choice": allowed("auto", "get_weather")}, Constraint(tools=(GET_WEATHER,))),
+        ({"tools": [TIME]}, Constraint(tools=(GET_TIME,))),
+        ({"response_format": {"type": "json_object"}}, Constraint(schema={"type": "object"})),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": SCHEMA}}},
+            Constraint(schema=SCHEMA),
+        ),
+        (
+            {"tools": [WEATHER], "response_format": {"type": "json_object"}},
+            Constraint(schema={"type": "object"}, tools=(GET_WEATHER,)),
+        ),
+    ],
+)
+def test_what_must_be_enforced_becomes_a_constraint(fields: dict[str, Any], constraint: Constraint | None) -> None:
+    assert parsed(**fields).constraint == constraint
+
+
+def test_sampling_is_taken_over_field_by_field() -> None:
+    fields = {"presence_penalty": -1, "frequency_penalty": 0.5, "repetition_penalty": 1.1, "xtc_probability": 0.1}
+    assert parsed(**fields).sampling == Sampling(**fields)
+    assert parsed(logit_bias={"5": -100, "7": 1.5}).sampling.logit_bias == ((5, -100), (7, 1.5))
+    request = parsed(n=3, logprobs=True, top_logprobs=2, reasoning_budget=10)
+    assert (request.n, request.top_logprobs, request.reasoning_budget) == (3, 2, 10)
+    assert parsed(logprobs=True).top_logprobs == 0
+
+
 def test_reasoning_effort_reaches_the_template() -> None:
     assert parsed(reasoning_effort="low").template == {"reasoning_effort": "low"}
     assert parsed(reasoning_effort="none").template == {"reasoning_effort": "none", "enable_thinking": False}
@@ -72,7 +128,6 @@ def test_null_is_the_default_for_every_optional_field() -> None:
     [
         {"n": 1},
         {"logprobs": False},
-        {"presence_penalty": 0.0, "frequency_penalty": 0},
         {"response_format": {"type": "text"}},
         {"user": "ada", "metadata": {"a": "b"}, "store": True, "service_tier": "auto", "x_unknown": [1]},
         {"logit_bias": {}},
@@ -121,18 +176,29 @@ def test_what_changes_nothing_is_accepted(fields: dict[str, Any]) -> None:
         ({"tools": [{"type": "function", "function": {"name": "x" * 65}}]}, "tools[0].function.name"),
         ({"tools": [WEATHER, WEATHER]}, "tools[1].function.name"),
         ({"tool_choice": "maybe"}, "tool_choice"),
-        ({"tools": [WEATHER], "tool_choice": "required"}, "tool_choice"),
+        ({"tool_choice": "required"}, "tool_choice"),
+        ({"tools": [WEATHER], "tool_choice": named("get_time")}, "tool_choice"),
+        ({"tools": [WEATHER], "tool_choice": {"type": "function"}}, "tool_choice"),
+        ({"tools": [WEATHER], "tool_choice": {"type": "wizard"}}, "tool_choice"),
+        ({"tools": [WEATHER], "tool_choice": allowed("auto", "get_time")}, "tool_choice"),
         ({"chat_template_kwargs": {"tokenize": True}}, "chat_template_kwargs"),
         ({"chat_template_kwargs": {"x": [1]}}, "chat_template_kwargs.x"),
         ({"reasoning_effort": "huge"}, "reasoning_effort"),
-        ({"n": 2}, "n"),
-        ({"n": True}, "n"),
-        ({"logprobs": True}, "logprobs"),
-        ({"top_logprobs": 21}, "top_logprobs"),
-        ({"logit_bias": {"1": 5}}, "logit_bias"),
-        ({"presence_penalty": 1}, "presence_penalty"),
-        ({"frequency_penalty": 1}, "frequency_penalty"),
-        ({"response_format": {"type": "json_object"}}, "response_format"),
+        *(({"n": v}, "n") for v in (0, 17, True, 1.5)),
+        ({"logprobs": 1}, "logprobs"),
+        ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
+        ({"top_logprobs": 2}, "top_logprobs"),
+        *(({"logit_bias": v}, "logit_bias") for v in ({"x": 5}, {"1": 101}, {str(i): 1 for i in range(2000)})),
+        *(({"presence_penalty": v}, "presence_penalty") for v in (-2.1, 2.1, "1")),
+        ({"frequency_penalty": 3}, "frequency_penalty"),
+        *(({"repetition_penalty": v}, "repetition_penalty") for v in (0, -1, 11)),
+        ({"xtc_probability": 2}, "xtc_probability"),
+        ({"response_format": {"type": "xml"}}, "response_format.type"),
+        ({"response_format": {"type": "json_schema"}}, "response_format"),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"schema": {}}}},
+            "response_format.json_schema.name",
+        ),
         ({"functions": [{"name": "f"}]}, "functions"),
         ({"chat_template": "{{ x }}"}, "chat_template"),
     ],

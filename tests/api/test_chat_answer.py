@@ -13,7 +13,19 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from mlxtui.api.chat_answer import DONE, ChatAnswer, ChatStream
 from mlxtui.errors import EngineFailed
-from mlxtui.types import CallArguments, CallStart, Delta, Finish, Reasoning, Started, Text, Timings, Usage
+from mlxtui.types import (
+    CallArguments,
+    CallStart,
+    Delta,
+    Finish,
+    Logprob,
+    Reasoning,
+    Started,
+    Text,
+    Timings,
+    TokenLogprob,
+    Usage,
+)
 
 USAGE = Usage(prompt_tokens=7, cached_tokens=3, completion_tokens=5, reasoning_tokens=2)
 CALL: list[Delta] = [CallStart(0, "call_1", "f"), CallArguments(0, '{"x": "</tool_call>"}')]
@@ -26,9 +38,9 @@ def answer(deltas: list[Delta]) -> dict[str, Any]:
     return collected.to_json("chatcmpl-1", 12, "m")
 
 
-def events(deltas: list[Delta], *, include_usage: bool = False) -> list[Any]:
-    raw = ChatStream("chatcmpl-1", 12, 'm"', include_usage=include_usage).encode(deltas)
-    assert raw.endswith(b"\n\n" + DONE)
+def events(deltas: list[Delta], *, include_usage: bool = False, choices: int = 1) -> list[Any]:
+    raw = ChatStream("chatcmpl-1", 12, 'm"', include_usage=include_usage, choices=choices).encode(deltas)
+    assert raw.endswith(b"\n\n" + DONE.encode())
     frames = raw.decode().split("\n\n")
     assert frames.pop() == ""
     assert frames.pop() == "data: [DONE]"
@@ -74,6 +86,40 @@ def test_usage_comes_in_one_last_chunk_only_when_asked() -> None:
     assert [chunk["usage"] for chunk in chunks[:-1]] == [None] * (len(chunks) - 1)
     assert chunks[-1]["choices"] == []
     assert chunks[-1]["usage"]["prompt_tokens"] == 7
+
+
+PARIS = Logprob(
+    TokenLogprob("Paris", b"Paris", -0.1), (TokenLogprob("Paris", b"Paris", -0.1), TokenLogprob("é", b"\xc3", -3.0))
+)
+
+
+def test_logprobs_are_the_same_streamed_and_not() -> None:
+    deltas = finished(Text("Par", logprobs=(PARIS,)), Text("is"))
+    expected = {
+        "token": "Paris",
+        "logprob": -0.1,
+        "bytes": [80, 97, 114, 105, 115],
+        "top_logprobs": [
+            {"token": "Paris", "logprob": -0.1, "bytes": [80, 97, 114, 105, 115]},
+            {"token": "é", "logprob": -3.0, "bytes": [195]},
+        ],
+    }
+    assert answer(deltas)["choices"][0]["logprobs"] == {"content": [expected], "refusal": None}
+    assert events(deltas)[1]["choices"][0]["logprobs"] == {"content": [expected], "refusal": None}
+
+
+def test_choices_are_kept_apart_and_the_last_one_ends_the_stream() -> None:
+    one, two = Finish("stop", USAGE, Timings()), Finish("length", USAGE, Timings(), choice=1)
+    deltas: list[Delta] = [Started(7), Text("a"), Text("b", 1), two, Text("c"), one]
+    whole = answer(deltas)["choices"]
+    assert [(c["index"], c["message"]["content"], c["finish_reason"]) for c in whole] == [
+        (0, "ac", "stop"),
+        (1, "b", "length"),
+    ]
+    chunks = events(deltas, include_usage=True, choices=2)
+    assert [c["choices"][0]["index"] for c in chunks[:-1]] == [0, 1, 0, 1, 1, 0, 0]
+    assert [c["choices"][0]["delta"].get("role") for c in chunks[:2]] == ["assistant", "assistant"]
+    assert chunks[-1]["choices"] == []
 
 
 def test_a_failure_is_an_event_of_its_own() -> None:

@@ -6,7 +6,7 @@ from typing import get_type_hints
 
 from openai.types.chat import completion_create_params as chat
 
-from mlxtui.api.chat import WireChat
+from mlxtui.api.chat_wire import WireChat
 from mlxtui.api.parameters import CHAT
 
 
