@@ -1,5 +1,8 @@
-# In: checks and a Target. Out: a Result for each, in the order they end; the run's three figures.
-# Knows nothing of how results are shown.
+"""Checks and a Target go in; a Result for each comes out as it ends, and the three figures of a run.
+
+Knows nothing of how results are shown.
+"""
+
 from __future__ import annotations
 
 import json

@@ -1,5 +1,8 @@
-# In: a Context. Out: verdicts on several requests at once and on clients that walk away.
-# Knows nothing of a server's scheduler; only what a client can see from outside counts.
+"""Checks on several requests at once and on clients that walk away.
+
+Knows nothing of a server's scheduler: only what a client sees from outside counts.
+"""
+
 from __future__ import annotations
 
 import secrets
