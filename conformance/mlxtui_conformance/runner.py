@@ -198,7 +198,10 @@ def _work(
         if gone.is_set():
             done.put(Result(check, Verdict.UNREACHABLE, 0.0, got="not run: the target is gone"))
             continue
-        result = run_check(check, target, shared)
+        try:
+            result = run_check(check, target, shared)
+        except Exception as error:  # a worker that dies would leave the run waiting for ever
+            result = Result(check, Verdict.INCONCLUSIVE, 0.0, got=f"the suite itself broke: {error!r}")
         if result.verdict == Verdict.UNREACHABLE:
             gone.set()
         done.put(result)

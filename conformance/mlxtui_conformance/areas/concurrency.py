@@ -19,7 +19,13 @@ LONG = 200  # tokens a model must be good for before it is walked out on
 ENDLESS = "Write a very long story. Then count from 1 to 2000."
 
 
-@check("concurrency.disconnect-frees", Level.MUST, "practice: closed tabs must not hold the engine")
+@check(
+    "concurrency.disconnect-frees",
+    Level.MUST,
+    "practice: closed tabs must not hold the engine",
+    asks_model=True,
+    alone=True,
+)
 def disconnect_frees(ctx: Context) -> None:
     """A client that goes away mid-stream frees its slot: the next request is answered soon.
 
