@@ -43,14 +43,15 @@ class Writer:
         """Raises:
         UserError: the file is already a recording, or can't be written.
         """
+        self._path = path
         self._secrets = tuple(filter(None, secrets))
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.fdopen(os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600), "a", encoding="utf-8")
+            os.close(os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600))
+            used = path.stat().st_size > 0
         except OSError as error:
             raise UserError(f"can't record to {path}: {error.strerror}") from error
-        if self._file.tell():
-            self._file.close()
+        if used:
             raise UserError(f"{path} exists already; recordings are never overwritten: choose another name")
 
     def header(self, header: Header) -> None:
@@ -59,13 +60,10 @@ class Writer:
     def exchange(self, exchange: RecordedExchange) -> None:
         self._lines(_lines(redacted(exchange)))
 
-    def close(self) -> None:
-        self._file.close()
-
     def _lines(self, lines: Iterable[Mapping[str, Any]]) -> None:
-        for line in lines:
-            self._file.write(json.dumps(self._blotted(line), ensure_ascii=False) + "\n")
-        self._file.flush()
+        text = "".join(json.dumps(self._blotted(line), ensure_ascii=False) + "\n" for line in lines)
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(text)
 
     def _blotted(self, value: Any) -> Any:
         match value:
@@ -88,7 +86,6 @@ def write(path: Path, recording: Recording) -> None:
     writer.header(recording.header)
     for exchange in recording.exchanges:
         writer.exchange(exchange)
-    writer.close()
     beside.replace(path)
 
 
@@ -198,9 +195,11 @@ def _exchange(parts: list[dict[str, Any]]) -> RecordedExchange:
 
 
 def _run(parts: list[dict[str, Any]]) -> RecordedRun | None:
-    run = None
-    for part in parts:
-        run = run or RecordedRun(float(part["t"]))
+    told = [part for part in parts if part["type"] in ("prompt", "pieces", "calls", "failure")]
+    if not told:
+        return None
+    run = RecordedRun(float(told[0]["t"]))
+    for part in told:
         match part["type"]:
             case "prompt":
                 counts = part["prompt_tokens"], part["cached_tokens"]
@@ -213,8 +212,7 @@ def _run(parts: list[dict[str, Any]]) -> RecordedRun | None:
             case "failure":
                 fields = {name: part[name] for name in RecordedFailure.__dataclass_fields__}
                 run = replace(run, failure=RecordedFailure(**fields))
-    asked = any(part["type"] in ("prompt", "pieces", "failure") for part in parts)
-    return run if asked else None
+    return run
 
 
 def _pairs_out(headers: Headers) -> dict[str, str] | list[list[str]]:

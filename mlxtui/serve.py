@@ -19,15 +19,21 @@ import psutil
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.typing import ASGIFramework
 
-from mlxtui import __version__, logs
+from mlxtui import __version__, logs, recording
 from mlxtui.bus import Bus
 from mlxtui.engine.interface import Engine
+from mlxtui.engine.replay import ReplayEngine, model_from_json
 from mlxtui.errors import ModelUnusable, PortInUse, UserError
 from mlxtui.events import EngineDown, Event, ServerStarted, ServerStopping
+from mlxtui.recorded import Recording
+from mlxtui.recording import Writer
+from mlxtui.server import replayed
 from mlxtui.server.app import create_app
 from mlxtui.server.console import Console
 from mlxtui.server.exchange import Ledger
+from mlxtui.server.recorder import Recorder, RecordingEngine
 from mlxtui.settings import Settings
 
 FLUSH = 2.0
@@ -56,8 +62,7 @@ class _Server:
         self._bus = Bus()
         self._ledger = Ledger(self._publish)
         logger = logs.configure(self._settings, self._bus.publish_threadsafe)
-        engine = _engine(self._settings, self._publish)
-        app = create_app(engine, self._bus, self._ledger, self._settings, self._stop)
+        engine, app = self._assemble()
         self._catch_signals()
         self._publish(self._started())
         await engine.start()
@@ -68,9 +73,22 @@ class _Server:
         if self._fault:
             raise self._fault
 
-    async def _serve(self, app: object, config: Config) -> None:
+    def _assemble(self) -> tuple[Engine, ASGIFramework]:
+        """The engine and the application over it; recorded sessions are played, and recordings made, in between."""
+        settings = self._settings
+        played = recording.read(settings.replay) if settings.replay else None
+        engine = _replay(played, settings, self._publish) if played else _engine(settings, self._publish)
+        taped = RecordingEngine(engine) if settings.record else None
+        app = create_app(taped or engine, self._bus, self._ledger, settings, self._stop)
+        if played:
+            replayed.install(app, played)
+        if settings.record and taped:
+            return engine, Recorder(app, taped, Writer(settings.record, secrets=[settings.api_key or ""]))
+        return engine, app
+
+    async def _serve(self, app: ASGIFramework, config: Config) -> None:
         drained = asyncio.Event()
-        serving = asyncio.create_task(hypercorn_serve(app, config, shutdown_trigger=drained.wait))  # type: ignore[arg-type]
+        serving = asyncio.create_task(hypercorn_serve(app, config, shutdown_trigger=drained.wait))
         stopping = asyncio.create_task(self._stopping.wait())
         await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
@@ -120,6 +138,11 @@ class _Server:
         if isinstance(event, EngineDown) and event.retry_in is None and not self._stopping.is_set():
             self._fault = ModelUnusable(event.detail)
             self._stop()
+
+
+def _replay(played: Recording, settings: Settings, publish: Callable[[Event], None]) -> Engine:
+    runs = {exchange.id: exchange.run for exchange in played.exchanges if exchange.run}
+    return ReplayEngine(runs, model_from_json(played.header.model), settings.replay_speed or None, publish)
 
 
 def _engine(settings: Settings, publish: Callable[[Event], None]) -> Engine:

@@ -56,6 +56,8 @@ class Settings:
     """Write every exchange to this recording."""
     replay: Path | None = None
     """Answer from this recording; no model is loaded."""
+    replay_speed: float = 1.0
+    """Times the recorded speed; 0: as fast as clients read."""
     home: Path = Path(platformdirs.user_state_dir("mlxtui", appauthor=False))
 
     def __post_init__(self) -> None:
@@ -87,6 +89,7 @@ _RANGES = (
     ("min_p", 0, 1),
     ("heartbeat", 0.05, 60),
     ("grace", 0, 600),
+    ("replay_speed", 0, 1000),
     ("max_body_bytes", 1024, 1 << 30),
 )
 

@@ -20,7 +20,8 @@ from statistics import median
 
 from mlxtui.engine.interface import ChatPrompt, Job, Piece
 from mlxtui.engine.process import EngineProcess
-from mlxtui.engine.worker.model import Model, find, load
+from mlxtui.engine.worker.locate import find
+from mlxtui.engine.worker.model import Model, load
 from mlxtui.engine.worker.prompt import prepare
 from mlxtui.engine.worker.scheduler import Scheduler
 from mlxtui.settings import EMBEDDED_MODEL, Settings

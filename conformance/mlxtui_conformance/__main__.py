@@ -1,5 +1,5 @@
-# In: the command line of `python -m mlxtui_conformance`. Out: Options, handed to main.
-# Knows nothing of what a run does.
+"""The command line of `python -m mlxtui_conformance` becomes Options. Knows nothing of what a run does."""
+
 from __future__ import annotations
 
 import argparse

@@ -1,6 +1,8 @@
-# In: Options. Out: a printed report and an exit code: 0 all musts hold, 1 a must failed,
-# 2 the target died, was never there, or the request for a run made no sense.
-# Knows nothing of argument parsing.
+"""Options go in; a printed report and an exit code come out. Knows nothing of argument parsing.
+
+0: all musts hold. 1: a must failed. 2: the target died, was never there, or there was nothing to run.
+"""
+
 from __future__ import annotations
 
 import sys

@@ -1,6 +1,8 @@
-# In: a URL and what the user set. Out: a Target the checks can be aimed at, and first findings;
-# or Unusable with the one line that says why there is nothing to check.
-# Knows nothing of checks. Bounded: a dead or hanging server is told within 30 seconds.
+"""A first look at a server: a URL goes in, a Target to aim checks at comes out, or Unusable with the reason in one line.
+
+Knows nothing of checks. Bounded: a dead or hanging server is told within 30 seconds.
+"""
+
 from __future__ import annotations
 
 import time

@@ -1,5 +1,8 @@
-# In: a plain function with its claim. Out: a Check value, and the four ways a check can end.
-# Knows nothing of HTTP, of reporting, or of which checks exist.
+"""A plain function with its claim becomes a Check; the ways a check can end.
+
+Knows nothing of HTTP, of reporting, or of which checks exist.
+"""
+
 from __future__ import annotations
 
 import inspect

@@ -1,6 +1,8 @@
-# In: a Target and the run's shared transport. Out: what a check function works with: the strict
-# official client, raw HTTP, samples taken once per run, and the record of every exchange.
-# Knows nothing of chat semantics.
+"""What a check function works with: the strict official client, raw HTTP, samples taken once per run.
+
+Every exchange is recorded and held to one deadline (wire.py). Knows nothing of chat.
+"""
+
 from __future__ import annotations
 
 import threading

@@ -1,5 +1,5 @@
-# In: nothing. Out: Options, what a command line turns into; shared by `mlxtui check` and
-# `python -m mlxtui_conformance`. Knows nothing of how they are parsed.
+"""Options: what a command line turns into, here and in `mlxtui check`. Knows nothing of how they are parsed."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass

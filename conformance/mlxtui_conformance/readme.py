@@ -1,5 +1,8 @@
-# In: the suite. Out: the table of checks in conformance/README.md, between two marks.
-# `python -m mlxtui_conformance.readme PATH` rewrites it; a test holds it current.
+"""Writes the table of checks into conformance/README.md, between two marks; a test holds it current.
+
+python -m mlxtui_conformance.readme conformance/README.md
+"""
+
 from __future__ import annotations
 
 import sys

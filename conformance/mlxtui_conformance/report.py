@@ -1,5 +1,8 @@
-# In: the canary, results as they come, the end. Out: lines for a person, live on a terminal and
-# plain in a pipe. Knows nothing of HTTP or of how a verdict came about.
+"""Results become lines for a person: live on a terminal, plain in a pipe.
+
+Knows nothing of HTTP or of how a verdict came about.
+"""
+
 from __future__ import annotations
 
 import shlex

@@ -1,5 +1,5 @@
-# In: the canary, results as they come, the end. Out: one JSON object per line, for machines.
-# Knows nothing of terminals. Lines have a "kind": start, result, end.
+"""Results become JSON, an object on each line with a "kind": start, result, end. Knows nothing of terminals."""
+
 from __future__ import annotations
 
 import json

@@ -1,5 +1,8 @@
-# In: checks and a Target. Out: a Result for each, in the order they end; the run's three figures.
-# Knows nothing of how results are shown.
+"""Checks and a Target go in; a Result for each comes out as it ends, and the three figures of a run.
+
+Knows nothing of how results are shown.
+"""
+
 from __future__ import annotations
 
 import json
@@ -195,7 +198,10 @@ def _work(
         if gone.is_set():
             done.put(Result(check, Verdict.UNREACHABLE, 0.0, got="not run: the target is gone"))
             continue
-        result = run_check(check, target, shared)
+        try:
+            result = run_check(check, target, shared)
+        except Exception as error:  # a worker that dies would leave the run waiting for ever
+            result = Result(check, Verdict.INCONCLUSIVE, 0.0, got=f"the suite itself broke: {error!r}")
         if result.verdict == Verdict.UNREACHABLE:
             gone.set()
         done.put(result)

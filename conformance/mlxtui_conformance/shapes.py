@@ -1,5 +1,8 @@
-# In: answers and parsed JSON. Out: the parts a check asks for, or Fail / Unsupported raised with
-# what was expected and what came back. Knows nothing of requests or of single checks.
+"""Answers and parsed JSON go in; the parts a check asks for come out, or a verdict is raised.
+
+Says what was expected and what came instead. Knows nothing of requests or of single checks.
+"""
+
 from __future__ import annotations
 
 import json

@@ -1,5 +1,8 @@
-# In: the bytes of an event stream. Out: events as written, faults of framing kept visible.
-# Knows nothing of JSON or of chat: a lenient client hides exactly what this must show.
+"""The bytes of an event stream become events as they were written, faults of framing left visible.
+
+Knows nothing of JSON or chat. A lenient client hides exactly what this has to show.
+"""
+
 from __future__ import annotations
 
 import re

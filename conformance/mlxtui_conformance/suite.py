@@ -1,5 +1,8 @@
-# In: patterns. Out: the list of all checks, and the ones selected. The one place that names areas.
-# Knows nothing of targets or results.
+"""The list of all checks, and the ones that patterns select. The one place that names the areas.
+
+Knows nothing of targets or results.
+"""
+
 from __future__ import annotations
 
 from collections.abc import Iterable

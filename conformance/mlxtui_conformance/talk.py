@@ -1,5 +1,8 @@
-# In: a Context. Out: chat requests every area uses, answers read strictly, and samples taken once.
-# Knows nothing of verdict bookkeeping; prompts are chosen so that even a tiny model says enough.
+"""Chat requests that every area uses, answers read strictly, samples taken once.
+
+Prompts are chosen so that even a tiny model says enough. Knows nothing of verdicts but the ones it raises.
+"""
+
 from __future__ import annotations
 
 import json

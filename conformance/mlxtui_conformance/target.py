@@ -1,5 +1,5 @@
-# In: what the user typed about a server. Out: a Target value every request is aimed by.
-# Knows nothing of requests, checks or verdicts.
+"""What the user typed about a server becomes a Target that requests are aimed by. Knows nothing of checks."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field

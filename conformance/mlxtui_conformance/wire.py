@@ -1,5 +1,8 @@
-# In: requests of the raw and of the official client. Out: the same answers, written down, and
-# bounded by one deadline per check. Knows nothing of what the bytes mean.
+"""Requests of both clients pass through here, are written down, and are held to one deadline.
+
+Knows nothing of what the bytes mean.
+"""
+
 from __future__ import annotations
 
 import json

@@ -38,6 +38,7 @@ class Child:
     async def spawn(cls, setup: Setup, log: Callable[[Note], None]) -> Child:
         """Start a worker and tell it what to load."""
         ours, theirs = socket.socketpair()
+        reader, writer = await asyncio.open_connection(sock=ours)
         try:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-P", "-m", "mlxtui.engine.worker", str(theirs.fileno())),
@@ -48,11 +49,10 @@ class Child:
                 env=os.environ | _ENVIRONMENT,
             )
         except BaseException:
-            ours.close()
+            writer.close()
             raise
         finally:
             theirs.close()
-        reader, writer = await asyncio.open_connection(sock=ours)
         child = cls(process, reader, writer)
         child._listener = asyncio.create_task(child._listen(log), name="engine output")
         child.send(setup)
@@ -73,9 +73,7 @@ class Child:
         """Reap a worker that has hung up; returns in words how it ended."""
         self._writer.close()
         await self._leave(_TERM, signal.SIGKILL)
-        code = await self._process.wait()
-        if self._listener:
-            await self._listener
+        code = await self._reap()
         how = f"exit code {code}" if code >= 0 else signal.Signals(-code).name
         last = f", its last words: {' / '.join(self._said)}" if self._said else ""
         return f"the engine ended with {how}{last}"
@@ -85,7 +83,12 @@ class Child:
         self._writer.close()
         await self._leave(_LEAVE, signal.SIGTERM)
         await self._leave(_TERM, signal.SIGKILL)
-        await self._process.wait()
+        await self._reap()
+
+    async def _reap(self) -> int:
+        if self._listener:
+            await self._listener
+        return await self._process.wait()
 
     def kill(self) -> None:
         with contextlib.suppress(ProcessLookupError):

@@ -66,8 +66,8 @@ class EngineProcess:
     """One worker at a time. `stall_timeout`: seconds of silence with jobs in flight after which it is restarted."""
 
     def __init__(self, settings: Settings, publish: Callable[[Event], None], *, stall_timeout: float = 120.0) -> None:
-        self._settings, self._publish, self._stall_timeout = settings, publish, stall_timeout
-        self._status = EngineStatus("loading", "starting the engine")
+        self._settings, self._publish, self.stall_timeout = settings, publish, stall_timeout
+        self._status = EngineStatus("loading", "the engine is being started", retry_after=2)
         self._model: ModelInfo | None = None
         self._child: Child | None = None
         self._supervisor: asyncio.Task[None] | None = None
@@ -169,8 +169,11 @@ class EngineProcess:
                 self._handle(report)
         finally:
             watchdog.cancel()
-            self._child = None if self._status.state != "closed" else child
-        return await child.ended() if self._child is None else "the engine was stopped"
+        if self._status.state == "closed":
+            return "the engine was stopped"
+        died = await child.ended()
+        self._child = None
+        return died
 
     def _go_down(self, died: str, pause: float) -> None:
         detail = f"{died}; it is being restarted"
@@ -188,9 +191,9 @@ class EngineProcess:
 
     async def _watch(self, child: Child) -> None:
         while True:
-            await asyncio.sleep(min(1.0, self._stall_timeout / 4))
+            await asyncio.sleep(min(1.0, self.stall_timeout / 4))
             silent = time.monotonic() - max(self._heard, self._jobs_since())
-            if self._jobs and silent > self._stall_timeout:
+            if self._jobs and silent > self.stall_timeout:
                 self._log(Note("error", f"the engine made no progress for {silent:.0f} s: it is killed and restarted"))
                 child.kill()
                 return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from typing import Any
@@ -13,6 +14,9 @@ from werkzeug.exceptions import HTTPException
 from mlxtui.errors import ApiError, InvalidRequest, MethodNotAllowed, NotFound, RequestTimeout, TooLarge
 
 log = logging.getLogger(__name__)
+
+LINGER = 1.0
+"""Seconds that a refusal waits for the rest of the body: answered sooner, the connection could not be used again."""
 
 
 def json_response(data: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -30,6 +34,16 @@ def install(app: Quart) -> None:
     @app.after_request
     async def show_name(response: Response) -> Response:
         response.headers["x-request-id"] = f"req_{g.request_id}"
+        return response
+
+    @app.after_request
+    async def read_to_the_end(response: Response) -> Response:
+        try:
+            async with asyncio.timeout(LINGER):
+                async for _ in request.body:
+                    pass
+        except (TimeoutError, HTTPException):
+            response.headers["connection"] = "close"
         return response
 
     @app.errorhandler(ApiError)

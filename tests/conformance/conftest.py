@@ -1,5 +1,5 @@
-# In: nothing. Out: one small server for all tests of the suite, and a way to aim a check at it.
-# Knows nothing of single checks.
+"""One small server for all tests of the suite, and a way to aim a check at it."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator

@@ -1,5 +1,5 @@
-# In: every check and every defect. Out: proof that a check passes the correct server and fails
-# for each defect it claims to catch, and that no check is left that can't fail.
+"""Every check passes the correct server and fails for each defect it claims; none is left that cannot fail."""
+
 from __future__ import annotations
 
 import pytest

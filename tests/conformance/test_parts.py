@@ -1,4 +1,5 @@
-# In: the suite's pure parts. Out: proof of framing, base URLs, selection and figures.
+"""The suite's pure parts: framing, base URLs, selection, figures."""
+
 from __future__ import annotations
 
 import re

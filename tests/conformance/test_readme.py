@@ -1,4 +1,5 @@
-# In: conformance/README.md. Out: proof that its table is the one the code gives today.
+"""The table in conformance/README.md is the one the code gives today."""
+
 from __future__ import annotations
 
 from pathlib import Path

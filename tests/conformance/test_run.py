@@ -1,5 +1,5 @@
-# In: whole runs against servers that are right, wrong, shy, dumb, dead or silent. Out: proof of
-# verdicts, exit codes and of what is printed. Knows nothing of single checks.
+"""Whole runs against servers that are right, wrong, shy, dumb, dead or silent: verdicts, exit codes, print."""
+
 from __future__ import annotations
 
 import io

@@ -208,12 +208,11 @@ def test_an_end_of_sequence_token_stops_and_does_not_show(models: Models) -> Non
 
     class Ending:
         eos_token_ids = frozenset({last})
-        detokenizer = property(lambda self: model.tokenizer.detokenizer)
 
     got = Drive(replace(model, tokenizer=Ending())).run(prompt(5, 30), 30)
     assert got.finish == "stop"
     assert got.tokens == reference.tokens[: end + 1]
-    assert reference.text.startswith(got.text.rstrip("\ufffd"))
+    assert reference.text.startswith(got.text)
 
 
 def test_top_k_as_wide_as_the_vocabulary_filters_nothing(models: Models) -> None:

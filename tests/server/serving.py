@@ -9,10 +9,12 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx2
 from hypercorn.asyncio import serve
+from hypercorn.typing import ASGIFramework
 from openai import AsyncOpenAI
 from quart import Quart
 
@@ -20,9 +22,13 @@ from mlxtui.bus import Bus
 from mlxtui.engine.interface import Job
 from mlxtui.engine.replay import ReplayEngine
 from mlxtui.events import Event
+from mlxtui.recorded import Recording
+from mlxtui.recording import Writer
 from mlxtui.serve import _config
+from mlxtui.server import replayed
 from mlxtui.server.app import create_app
 from mlxtui.server.exchange import Ledger
+from mlxtui.server.recorder import Recorder, RecordingEngine
 from mlxtui.settings import Settings
 
 CHAT = "/v1/chat/completions"
@@ -98,19 +104,26 @@ async def serving(
     engine: ReplayEngine | None = None,
     settings: Settings | None = None,
     start: bool = True,
+    record: Path | None = None,
+    replay: Recording | None = None,
     **script: Any,
 ) -> AsyncIterator[Served]:
     """`pieces` and `script` as `ReplayEngine.scripted` takes them, unless there is an `engine`."""
     served = Served(settings or Settings())
     served.engine = engine or ReplayEngine.scripted(pieces, publish=served.publish, **script)
-    served.app = create_app(served.engine, served.bus, served.ledger, served.settings, served.stopped.set)
+    taped = RecordingEngine(served.engine)
+    served.app = create_app(taped, served.bus, served.ledger, served.settings, served.stopped.set)
+    if replay:
+        replayed.install(served.app, replay)
+    secrets = [served.settings.api_key or ""]
+    app: ASGIFramework = Recorder(served.app, taped, Writer(record, secrets)) if record else served.app
     if start:
         await served.engine.start()
     done = asyncio.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         served.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         config = _config(listener, logging.getLogger("tests.hypercorn"))
-        server = asyncio.create_task(serve(served.app, config, shutdown_trigger=done.wait))  # type: ignore[arg-type]
+        server = asyncio.create_task(serve(app, config, shutdown_trigger=done.wait))
         try:
             yield served
         finally:

@@ -233,7 +233,8 @@ def test_a_websocket_is_refused() -> None:
     run(main())
 
 
-def test_a_body_that_never_arrives_is_given_up() -> None:
+def test_a_body_that_never_arrives_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlxtui.server.answers.LINGER", 0.02)
     lines = (f"POST {CHAT} HTTP/1.1", "Host: localhost", "Content-Type: application/json", "Content-Length: 100")
 
     async def main() -> None:
@@ -242,6 +243,36 @@ def test_a_body_that_never_arrives_is_given_up() -> None:
             answer = await exchange_bytes(served, *lines, "Connection: close", body=b"{")
             assert answer.startswith("HTTP/1.1 408")
             assert json.loads(answer.partition("\r\n\r\n")[2])["error"]["code"] == "request_timeout"
+
+    run(main())
+
+
+EARLY = (f"POST {CHAT} HTTP/1.1", "Host: localhost", "Content-Type: text/plain", "Content-Length: 5", "", "")
+
+
+def test_a_refusal_waits_for_the_body_so_that_the_connection_can_be_used_again() -> None:
+    async def main() -> None:
+        async with serving() as served, served.http() as http:
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(served.url.rpartition(":")[2]))
+            writer.write("\r\n".join(EARLY).encode())
+            await http.get("/health")
+            writer.write(b"hello" + b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            answers = (await reader.read()).decode()
+            writer.close()
+            await writer.wait_closed()
+        assert re.findall("HTTP/1.1 (...)", answers) == ["415", "200"]
+
+    run(main())
+
+
+def test_a_refusal_of_a_body_that_does_not_come_says_that_the_connection_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlxtui.server.answers.LINGER", 0.02)
+
+    async def main() -> None:
+        async with serving() as served:
+            answer = await exchange_bytes(served, *EARLY[:-2])
+        assert answer.startswith("HTTP/1.1 415")
+        assert "connection: close" in answer.lower()
 
     run(main())
 

@@ -1,1 +1,1 @@
-# The checks, one module per area; each exports an explicit tuple CHECKS. Nothing registers itself.
+"""The checks, a module for each area; each exports an explicit tuple CHECKS. Nothing registers itself."""

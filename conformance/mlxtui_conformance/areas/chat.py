@@ -1,5 +1,5 @@
-# In: a Context. Out: verdicts on one chat request and its one whole answer.
-# Knows nothing of streams, tools or limits.
+"""Checks on one chat request and its one whole answer. Knows nothing of streams, tools or limits."""
+
 from __future__ import annotations
 
 import time

@@ -1,5 +1,8 @@
-# In: a Context. Out: verdicts on several requests at once and on clients that walk away.
-# Knows nothing of a server's scheduler; only what a client can see from outside counts.
+"""Checks on several requests at once and on clients that walk away.
+
+Knows nothing of a server's scheduler: only what a client sees from outside counts.
+"""
+
 from __future__ import annotations
 
 import secrets
@@ -16,7 +19,13 @@ LONG = 200  # tokens a model must be good for before it is walked out on
 ENDLESS = "Write a very long story. Then count from 1 to 2000."
 
 
-@check("concurrency.disconnect-frees", Level.MUST, "practice: closed tabs must not hold the engine")
+@check(
+    "concurrency.disconnect-frees",
+    Level.MUST,
+    "practice: closed tabs must not hold the engine",
+    asks_model=True,
+    alone=True,
+)
 def disconnect_frees(ctx: Context) -> None:
     """A client that goes away mid-stream frees its slot: the next request is answered soon.
 

@@ -1,5 +1,5 @@
-# In: a Context. Out: verdicts on what a client learns before its first chat: models, health,
-# paths that do not exist, cross-origin rules. Knows nothing of chat.
+"""Checks on what a client learns before its first chat: models, health, paths that do not exist, origins."""
+
 from __future__ import annotations
 
 from openai import NotFoundError

@@ -1,5 +1,5 @@
-# In: a Context. Out: verdicts on how a server says no: status, envelope, and being well after it.
-# Knows nothing of which features exist; every request here is wrong on its own.
+"""Checks on how a server says no: status, envelope, and being well after it. Every request here is wrong."""
+
 from __future__ import annotations
 
 import json

@@ -1,6 +1,9 @@
-# In: a Context. Out: verdicts on what ends an answer: stop strings, token limits, the context.
-# Knows nothing of tools. Stop strings are cut from what the model said before, so that any model
-# that repeats itself at temperature 0 can be checked, however weak it is.
+"""Checks on what ends an answer: stop strings, token limits, the context. Knows nothing of tools.
+
+Stop strings are cut from what the model said before, so that any model that repeats itself at temperature 0
+can be checked, however weak it is.
+"""
+
 from __future__ import annotations
 
 from typing import Any

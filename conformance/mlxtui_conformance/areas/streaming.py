@@ -1,5 +1,8 @@
-# In: a Context. Out: verdicts on a streamed chat answer: bytes and framing first, then chunks.
-# Knows nothing of tools; most checks read one shared sample, so the area costs a few requests.
+"""Checks on a streamed chat answer: bytes and framing first, then chunks. Knows nothing of tools.
+
+Most of them read one shared sample, so the area costs a few requests.
+"""
+
 from __future__ import annotations
 
 from openai import Stream

@@ -1,5 +1,5 @@
-# In: a Context. Out: verdicts on function tools in chat: who may call, in which shape, and what a
-# conversation with calls in it looks like. Knows nothing of other APIs' tools.
+"""Checks on function tools in chat: who may call, in which shape, and what a history with calls looks like."""
+
 from __future__ import annotations
 
 import json

@@ -1,5 +1,8 @@
-# In: a Context. Out: verdicts on token counts and on what the prompt cache may change: nothing.
-# Knows nothing of how a server counts; only numbers that have to agree are compared.
+"""Checks on token counts, and on what the prompt cache may change: nothing.
+
+Knows nothing of how a server counts; only numbers that have to agree are compared.
+"""
+
 from __future__ import annotations
 
 import secrets

@@ -1,6 +1,7 @@
 """`python -m mlxtui.engine.worker FD`: serve the engine's protocol on a socket until the other end hangs up.
 
-The main thread owns MLX: it loads, steps, evaluates and frees. It sleeps on its inbox while there is nothing to do.
+The main thread owns MLX: it imports, loads, steps, evaluates and frees. It sleeps on its inbox while there is nothing
+to do. Importing mlx_lm takes two seconds: everything that can be known or go wrong before is dealt with before.
 """
 
 from __future__ import annotations
@@ -9,14 +10,17 @@ import logging
 import signal
 import socket
 import sys
+from functools import partial
 from queue import Empty
+from typing import TYPE_CHECKING
 
 from mlxtui.engine.wire import Cancel, Link, LoadFailed, Loading, Note, Ready, Setup
-from mlxtui.engine.worker import device
 from mlxtui.engine.worker.desk import Desk, HangUp, Order
-from mlxtui.engine.worker.model import LoadError, load
-from mlxtui.engine.worker.scheduler import Scheduler
+from mlxtui.engine.worker.locate import LoadError, find
 from mlxtui.events import LogLevel
+
+if TYPE_CHECKING:
+    from mlxtui.engine.worker.scheduler import Scheduler
 
 _log = logging.getLogger("mlxtui.engine")
 _LEVELS: dict[int, LogLevel] = {logging.ERROR: "error", logging.WARNING: "warning"}
@@ -47,26 +51,34 @@ def main() -> int:
     # The renderer takes the interpreter for milliseconds at a time: let the stepping thread have it back soon.
     sys.setswitchinterval(0.001)
     try:
-        return _serve(setup, link, desk)
-    finally:
-        device.shut_down()
+        find(setup.model)
+        link.send(Loading("starting MLX"))
+        from mlxtui.engine.worker import device
 
-
-def _serve(setup: Setup, link: Link, desk: Desk) -> int:
-    try:
-        model = load(setup.model, setup.context_length, lambda detail: link.send(Loading(detail)))
+        try:
+            _serve(setup, link, desk)
+        finally:
+            device.shut_down()
     except LoadError as error:
         link.send(LoadFailed(str(error)))
         return 1
+    return 0
+
+
+def _serve(setup: Setup, link: Link, desk: Desk) -> None:
+    from mlxtui.engine.worker.model import load
+    from mlxtui.engine.worker.prompt import parse_calls, prepare
+    from mlxtui.engine.worker.scheduler import Scheduler
+
+    model = load(setup.model, setup.context_length, lambda detail: link.send(Loading(detail)))
     scheduler = Scheduler(model, max_running=setup.max_running, cache_bytes=setup.cache_bytes)
-    desk.open_rendering(model)
+    desk.open_rendering(partial(prepare, model), partial(parse_calls, model.tokenizer))
     link.send(Ready(model.info))
     while _obey(scheduler, desk):
         if not scheduler.idle:
             report = scheduler.step()
             if report.prefills or report.pieces or report.failures:
                 link.send(report)
-    return 0
 
 
 def _obey(scheduler: Scheduler, desk: Desk) -> bool:

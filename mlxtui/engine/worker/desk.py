@@ -12,10 +12,8 @@ import time
 from collections.abc import Callable
 from queue import SimpleQueue
 
-from mlxtui.engine.interface import Failure, Job
+from mlxtui.engine.interface import Failure, Job, ParsedCall, Rendered
 from mlxtui.engine.wire import Cancel, Link, ParseCalls, Parsed, Submit
-from mlxtui.engine.worker.model import Model
-from mlxtui.engine.worker.prompt import parse_calls, prepare
 from mlxtui.engine.worker.slot import Prompt
 
 STUCK_AFTER = 5.0
@@ -26,6 +24,8 @@ class HangUp:
 
 
 Order = Prompt | Cancel | HangUp
+Prepare = Callable[[Job], tuple[Rendered, Prompt] | Failure]
+Parse = Callable[[ParseCalls], tuple[ParsedCall, ...]]
 
 
 class Desk:
@@ -42,8 +42,9 @@ class Desk:
         """Start reading commands; before the model is loaded, so that a server that leaves is noticed."""
         _thread("reader", self._read)
 
-    def open_rendering(self, model: Model) -> None:
-        _thread("renderer", lambda: self._render(model))
+    def open_rendering(self, prepare: Prepare, parse: Parse) -> None:
+        """Start turning jobs into prompts; those that came while the model was loading are first."""
+        _thread("renderer", lambda: self._render(prepare, parse))
 
     def _read(self) -> None:
         while (command := self._link.receive()) is not None:
@@ -66,22 +67,22 @@ class Desk:
                 return
         self.inbox.put(command)
 
-    def _render(self, model: Model) -> None:
+    def _render(self, prepare: Prepare, parse: Parse) -> None:
         while True:
             todo = self._todo.get()
             if isinstance(todo, ParseCalls):
-                self._link.send(Parsed(todo.ticket, parse_calls(model.tokenizer, todo.text, todo.tools)))
+                self._link.send(Parsed(todo.ticket, parse(todo)))
             elif todo.id in self._unrendered:
-                self._hand_over(todo, prepare(model, todo))
+                self._hand_over(todo, prepare(todo))
 
-    def _hand_over(self, job: Job, prepared: object) -> None:
+    def _hand_over(self, job: Job, prepared: tuple[Rendered, Prompt] | Failure) -> None:
         with self._lock:
             if job.id not in self._unrendered:
                 return
             self._unrendered.remove(job.id)
             if isinstance(prepared, Failure):
                 self._link.send(prepared)
-            elif isinstance(prepared, tuple):
+            else:
                 rendered, prompt = prepared
                 self._link.send(rendered)
                 self.inbox.put(prompt)

@@ -1,34 +1,26 @@
-"""From a model's name to a Model that is ready to generate, or a LoadError with one sentence for a person.
-
-Never touches the network: a name is the embedded model, a directory, or a Hugging Face id that is already on disk.
-"""
+"""From a model's directory to a Model that is ready to generate, or a LoadError with one sentence for a person."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
-from huggingface_hub import snapshot_download
 from mlx.utils import tree_flatten
 from mlx_lm.models.cache import KVCache, RotatingKVCache, make_prompt_cache
-from mlx_lm.utils import DEFAULT_ALLOW_PATTERNS, get_total_parameters, load_model, load_tokenizer
+from mlx_lm.utils import get_total_parameters, load_model, load_tokenizer
 
 from mlxtui.engine.interface import Dialect, ModelInfo
 from mlxtui.engine.worker import device
-from mlxtui.settings import EMBEDDED_MODEL
+from mlxtui.engine.worker.detokenize import Detokenizers
+from mlxtui.engine.worker.locate import EMBEDDED, LoadError, find
 from mlxtui.types import Sampling
 
 UNKNOWN_CONTEXT = 32_768
 _CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "max_sequence_length")
-
-
-class LoadError(Exception):
-    """Its text is one human sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +29,7 @@ class Model:
 
     module: Any
     tokenizer: Any
+    detokenizers: Detokenizers
     info: ModelInfo
     vocab: int
     batchable: bool
@@ -59,7 +52,7 @@ def load(name: str, context_length: int | None, tell: Callable[[str], None]) -> 
     vocab, kv_bytes = _probe(name, module)
     own = _context_length(config, tokenizer)
     info = ModelInfo(
-        id=name if name == EMBEDDED_MODEL or not Path(name).exists() else path.resolve().name,
+        id=name if name == EMBEDDED or not Path(name).exists() else path.resolve().name,
         context_length=min(own, context_length or own),
         dialect=dialect(tokenizer),
         created=int((path / "config.json").stat().st_mtime),
@@ -69,33 +62,8 @@ def load(name: str, context_length: int | None, tell: Callable[[str], None]) -> 
         sampling=_sampling(path),
         device=device.name(),
     )
-    return Model(module, tokenizer, info, vocab, all(map(_merges, make_prompt_cache(module))))
-
-
-def find(name: str) -> Path:
-    """The directory of a model.
-
-    Raises:
-        LoadError: neither the embedded model, nor a directory, nor a complete model in the Hugging Face cache.
-    """
-    if name == EMBEDDED_MODEL:
-        path = Path(str(resources.files("mlxtui") / "tiny"))
-    elif Path(name).expanduser().exists():
-        path = Path(name).expanduser()
-    else:
-        path = _cached(name)
-    if not (path / "config.json").is_file():
-        raise LoadError(f"{path} is not a model: it has no config.json")
-    return path
-
-
-def _cached(name: str) -> Path:
-    try:
-        return Path(snapshot_download(name, local_files_only=True, allow_patterns=DEFAULT_ALLOW_PATTERNS))
-    except Exception:  # each kind of a wrong name has an exception of its own, over three libraries
-        raise LoadError(
-            f"model {name!r} not found: it is neither a directory nor a complete model in the Hugging Face cache"
-        ) from None
+    batchable = all(map(_merges, make_prompt_cache(module)))
+    return Model(module, tokenizer, Detokenizers(tokenizer), info, vocab, batchable)
 
 
 def _read(name: str, path: Path) -> tuple[Any, Any, dict[str, Any]]:
@@ -109,8 +77,6 @@ def _read(name: str, path: Path) -> tuple[Any, Any, dict[str, Any]]:
 
 def _sentence(name: str, path: Path, error: Exception) -> str:
     said = (str(error).strip().splitlines() or [""])[0]
-    if not any(path.glob("model*.safetensors")):
-        return f"{path} is not a model MLX can load: it has no model*.safetensors"
     if isinstance(error, json.JSONDecodeError):
         return f"model {name!r} is broken: a JSON file in {path} can't be read ({said})"
     if isinstance(error, KeyError):

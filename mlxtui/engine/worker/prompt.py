@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlxtui.engine.interface import ChatPrompt, Failure, FailureCode, Job, ParsedCall, Rendered
+from mlxtui.engine.wire import ParseCalls
 from mlxtui.engine.worker.model import Model
 from mlxtui.engine.worker.sampling import choice
 from mlxtui.engine.worker.slot import Prompt
@@ -107,14 +108,14 @@ def _tool(tool: Tool) -> dict[str, Any]:
     return {"type": "function", "function": function}
 
 
-def parse_calls(tokenizer: Any, text: str, tools: tuple[Tool, ...]) -> tuple[ParsedCall, ...]:
-    """What the model's own parser reads between the tool markers; empty unless every call names one of `tools`.
+def parse_calls(tokenizer: Any, wanted: ParseCalls) -> tuple[ParsedCall, ...]:
+    """What the model's own parser reads between the tool markers; empty unless every call names one of the tools.
 
     mlx-lm's parsers raise anything on cut-off text, and some return a wrong call: all is checked here.
     """
     try:
-        found = tokenizer.tool_parser(text, [_tool(tool) for tool in tools])
-        calls = [_parsed(item, tools) for item in (found if isinstance(found, list) else [found])]
+        found = tokenizer.tool_parser(wanted.text, [_tool(tool) for tool in wanted.tools])
+        calls = [_parsed(item, wanted.tools) for item in (found if isinstance(found, list) else [found])]
     except Exception as error:
         _log.warning("a tool call can't be parsed: %s: %s", type(error).__name__, error)
         return ()

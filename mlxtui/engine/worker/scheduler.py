@@ -22,7 +22,6 @@ from mlxtui.engine.wire import StepReport
 from mlxtui.engine.worker import device
 from mlxtui.engine.worker.batch import Batch
 from mlxtui.engine.worker.cache import PrefixCache
-from mlxtui.engine.worker.detokenize import text_of
 from mlxtui.engine.worker.model import Model
 from mlxtui.engine.worker.prefill import Prefiller
 from mlxtui.engine.worker.slot import Prompt, Slot
@@ -38,7 +37,7 @@ class Scheduler:
     def __init__(
         self, model: Model, *, max_running: int, cache_bytes: int, clock: Callable[[], float] = time.perf_counter
     ) -> None:
-        self._tokenizer = model.tokenizer
+        self._detokenizers = model.detokenizers
         self._capacity = max_running if model.batchable else 1
         self._eos = frozenset(model.tokenizer.eos_token_ids)
         self._waiting: deque[Prompt] = deque()
@@ -91,7 +90,7 @@ class Scheduler:
 
     def _start(self, prompt: Prompt) -> None:
         caches, done = self.cache.fetch(prompt.tokens[:-1])
-        slot = Slot(prompt, self._tokenizer.detokenizer, caches, done, list(prompt.tokens), cached=done)
+        slot = Slot(prompt, self._detokenizers.new(), caches, done, list(prompt.tokens), cached=done)
         self._prefills.append(Prefill(slot.id, done, len(slot.tokens), done))
         self._prefilling.append(slot)
 
@@ -147,7 +146,7 @@ class Scheduler:
     def _emit(self, slot: Slot, token: int) -> None:
         ended = token in self._eos
         slot.finished = ended or slot.generated >= slot.prompt.max_new
-        text = text_of(slot.detokenizer, None if ended else token, slot.finished)
+        text = slot.detokenizer.feed(() if ended else (token,), last=slot.finished)
         reason: Literal["stop", "length"] = "stop" if ended else "length"
         self._pieces.append(Piece(slot.id, text, (token,), reason if slot.finished else None))
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mlxtui.engine.worker.sampling import Choice
+if TYPE_CHECKING:  # it brings MLX along, which the reader thread's side must not wait for
+    from mlxtui.engine.worker.detokenize import Detokenizer
+    from mlxtui.engine.worker.sampling import Choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class Slot:
     """
 
     prompt: Prompt
-    detokenizer: Any
+    detokenizer: Detokenizer
     caches: list[Any]
     done: int
     tokens: list[int] = field(default_factory=list)

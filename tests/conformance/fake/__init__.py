@@ -1,1 +1,1 @@
-# A small correct server and its switchable defects: what the conformance suite is proven against.
+"""A small correct server and its switchable defects: what the conformance suite is proven against."""

@@ -1,5 +1,5 @@
-# In: a chat request that was found valid. Out: what is said to it, as tokens, always the same.
-# Knows nothing of HTTP or of answer shapes: it is the model of the server that proves the suite.
+"""What the small server's model says: rules in place of weights, always the same. Knows no HTTP."""
+
 from __future__ import annotations
 
 import json

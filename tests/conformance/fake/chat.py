@@ -1,5 +1,5 @@
-# In: the parsed body of a chat request. Out: a refusal, or the whole answer, or its chunks, all of
-# them right by the OpenAPI. Knows nothing of sockets and nothing of defects.
+"""A chat request becomes a refusal, a whole answer or its chunks, right by the OpenAPI. Knows no defects."""
+
 from __future__ import annotations
 
 import itertools

@@ -1,5 +1,5 @@
-# In: nothing. Out: what can be wrong with streams, tool calls, errors and several clients; each
-# defect names the check that claims to catch it. Knows nothing of how the check goes about it.
+"""What can be wrong with streams, tool calls, errors and several clients, each with the check that claims it."""
+
 from __future__ import annotations
 
 import json

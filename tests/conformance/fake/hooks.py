@@ -1,5 +1,5 @@
-# In: small changes to JSON. Out: hooks for a Defect: the words the table of defects is written in.
-# Knows nothing of which defects there are.
+"""The words the tables of defects are written in: small changes to JSON become hooks."""
+
 from __future__ import annotations
 
 import json

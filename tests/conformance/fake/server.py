@@ -1,5 +1,8 @@
-# In: sockets on 127.0.0.1. Out: a minimal correct endpoint, in a thread of this process; each
-# mount is one endpoint with at most one defect. Knows nothing of the suite it is checked by.
+"""A minimal correct endpoint on 127.0.0.1, in a thread; a mount is one endpoint with at most one defect.
+
+Knows nothing of the suite it is checked by.
+"""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,0 +1,117 @@
+"""The prefix cache: what is found again, what goes first, and that nothing keeps more memory alive than it counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mlx.core as mx
+from mlx_lm.models.cache import ArraysCache, KVCache
+
+from mlxtui.engine.worker.cache import PrefixCache
+
+
+class _Module:
+    def make_cache(self) -> list[Any]:
+        return [KVCache()]
+
+
+def _kv(length: int) -> list[Any]:
+    cache = KVCache()
+    cache.keys = cache.values = mx.arange(length, dtype=mx.float32).reshape(1, 1, length, 1)
+    cache.offset = length
+    return [cache]
+
+
+def _recurrent() -> list[Any]:
+    cache = ArraysCache(1)
+    cache[0] = mx.zeros((1, 4))
+    return [cache]
+
+
+BYTES = 8  # of keys and values per token in _kv
+
+
+def _cache(max_tokens: int = 10_000) -> PrefixCache:
+    return PrefixCache(_Module(), max_tokens * BYTES)
+
+
+def test_the_longest_common_prefix_is_found() -> None:
+    cache = _cache()
+    cache.store([*range(50), 1, 2, 3], _kv(53))
+    cache.store([*range(40), 7, 8, 9], _kv(43))
+    caches, done = cache.fetch([*range(50), 99])
+    assert done == 50
+    assert caches[0].offset == 50
+    assert caches[0].keys.shape[2] == 50  # cut, not just moved back: the rest of the buffer is free
+    assert cache.fetch([*range(40), 7, 8])[1] == 42
+
+
+def test_an_equal_prompt_is_found_whole() -> None:
+    cache = _cache()
+    cache.store(list(range(50)), _kv(50))
+    assert cache.fetch(list(range(50)))[1] == 50
+
+
+def test_nothing_in_common_gives_a_new_cache() -> None:
+    cache = _cache()
+    cache.store(list(range(50)), _kv(50))
+    caches, done = cache.fetch(list(range(1, 50)))
+    assert (done, caches[0].offset) == (0, 0)
+
+
+def test_a_hit_is_a_copy() -> None:
+    cache = _cache()
+    cache.store(list(range(50)), _kv(50))
+    for _ in range(2):
+        caches, _ = cache.fetch(list(range(60)))
+        assert caches[0].keys[0, 0, :50, 0].tolist() == list(range(50))
+        caches[0].update_and_fetch(mx.zeros((1, 1, 5, 1)), mx.zeros((1, 1, 5, 1)))
+        caches[0].keys[..., 0, :] = 99.0
+
+
+def test_what_can_not_be_trimmed_serves_only_whole() -> None:
+    cache = _cache()
+    cache.store(list(range(50)), _recurrent())
+    assert cache.fetch(list(range(60)))[1] == 50
+    assert cache.fetch(list(range(49)))[1] == 0
+    assert cache.fetch([*range(49), 99, 100])[1] == 0
+
+
+def test_the_least_recently_used_goes_first() -> None:
+    cache = _cache(max_tokens=120)
+    one, two, three = ([start, *range(49)] for start in (1, 2, 3))
+    cache.store(one, _kv(50))
+    cache.store(two, _kv(50))
+    cache.fetch(one)
+    cache.store(three, _kv(50))
+    assert [cache.fetch(tokens)[1] for tokens in (one, two, three)] == [50, 0, 50]
+    assert (len(cache), cache.nbytes) == (2, 100 * BYTES)
+
+
+def test_a_longer_trimmable_entry_replaces_its_prefixes() -> None:
+    cache = _cache()
+    cache.store(list(range(30)), _kv(30))
+    cache.store(list(range(50)), _kv(50))
+    cache.store(list(range(50)), _kv(50))
+    assert (len(cache), cache.nbytes) == (1, 50 * BYTES)
+
+
+def test_recurrent_entries_keep_their_prefixes() -> None:
+    cache = _cache()
+    cache.store(list(range(30)), _recurrent())
+    cache.store(list(range(50)), _recurrent())
+    assert cache.fetch(list(range(40)))[1] == 30
+
+
+def test_what_exceeds_the_budget_alone_is_not_kept() -> None:
+    cache = _cache(max_tokens=40)
+    cache.store(list(range(30)), _kv(30))
+    cache.store([7, *range(50)], _kv(51))
+    assert (len(cache), cache.nbytes) == (1, 30 * BYTES)
+
+
+def test_tokens_of_wide_vocabularies_are_told_apart() -> None:
+    cache = _cache()
+    cache.store([262_143] * 20, _kv(20))
+    assert cache.fetch([255] * 20)[1] == 0
+    assert cache.fetch([262_143] * 20)[1] == 20

@@ -1,0 +1,305 @@
+"""The engine as the server sees it: a worker in a child process that is watched, restarted and never orphaned."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from mlxtui.engine.interface import ChatPrompt, Job, Output, ParsedCall, Piece, Prefill, Rendered
+from mlxtui.engine.process import EngineProcess
+from mlxtui.errors import ContextLengthExceeded, EngineFailed, InvalidRequest, Unavailable
+from mlxtui.events import EngineDown, EngineStep, Event, Logged, ModelLoading, ModelReady, RequestQueued
+from mlxtui.settings import Settings
+from mlxtui.types import NEUTRAL_SAMPLING, Message, Sampling, Tool
+
+ModelDir = Callable[[str], Path]
+GREEDY = Sampling(temperature=0.0).over(NEUTRAL_SAMPLING)
+
+
+class Running:
+    """An engine on a loop of its own, and the events it published. Starting one takes seconds, so most tests share."""
+
+    def __init__(self, model: Path) -> None:
+        self.runner = asyncio.Runner()
+        self.events: list[Event] = []
+        self.engine = EngineProcess(Settings(model=str(model)), self.events.append)
+
+    def do(self, scenario: Coroutine[Any, Any, Any]) -> Any:
+        return self.runner.run(scenario)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(60):
+            while not condition():  # noqa: ASYNC110 - what is waited for happens in another process
+                await asyncio.sleep(0.005)
+
+    async def ready(self) -> None:
+        await self.until(lambda: self.engine.status.state == "ready")
+
+    async def outputs(self, job: Job) -> list[Output]:
+        return [output async for some in self.engine.run(job) for output in some]
+
+    async def text(self, job: Job) -> str:
+        return "".join(output.text for output in await self.outputs(job) if isinstance(output, Piece))
+
+    async def first_piece(self, stream: AsyncGenerator[tuple[Output, ...], None]) -> None:
+        async for some in stream:
+            if isinstance(some[-1], Piece):
+                return
+
+    def kinds(self, kind: type[Event]) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def decoded(self, job: str) -> int:
+        return sum(done.tokens for step in self.kinds(EngineStep) for done in step.decoded if done.id == job)
+
+
+def job(name: str, text: str, max_tokens: int | None = 24, sampling: Sampling = GREEDY) -> Job:
+    return Job(name, ChatPrompt((Message("user", text),)), sampling, max_tokens)
+
+
+def endless(name: str) -> Job:
+    """The random models never end by themselves: this one runs to the end of the context, some seconds later."""
+    return job(name, "go on", None)
+
+
+@pytest.fixture(scope="module")
+def shared(model_dir: ModelDir) -> Iterator[Running]:
+    """An engine that every test leaves ready."""
+    run = Running(model_dir("plain"))
+    with run.runner:
+        run.do(run.engine.start())
+        run.do(run.ready())
+        yield run
+        run.do(run.engine.close())
+
+
+@pytest.fixture
+def run(shared: Running) -> Running:
+    shared.do(shared.ready())
+    shared.events.clear()
+    return shared
+
+
+def test_a_job_is_answered_and_what_happens_is_told(run: Running) -> None:
+    rendered, first, *rest = run.do(run.outputs(job("one", "hello")))
+    assert rendered == Rendered("one", 26, "reasoning")
+    assert first == Prefill("one", 0, 26, 0)
+    pieces = [output for output in rest if isinstance(output, Piece)]
+    assert [piece.finish for piece in pieces] == [None] * 23 + ["length"]
+    assert [len(piece.tokens) for piece in pieces] == [1] * 24
+    assert [(event.id, event.prompt_tokens) for event in run.kinds(RequestQueued)] == [("one", 26)]
+    assert run.decoded("one") == 24
+    assert all(step.active_bytes > 0 for step in run.kinds(EngineStep))
+    assert not run.kinds(Logged)
+
+
+def test_what_the_client_did_wrong_is_a_400(run: Running) -> None:
+    with pytest.raises(ContextLengthExceeded, match="4096"):
+        run.do(run.outputs(job("long", "x" * 5000)))
+    with pytest.raises(InvalidRequest, match="the user must speak first"):
+        run.do(run.outputs(Job("odd", ChatPrompt((Message("assistant", "hi"),)), GREEDY)))
+
+
+def test_a_failing_job_is_a_500_of_its_own(run: Running) -> None:
+    async def scenario() -> str:
+        good = asyncio.create_task(run.text(job("good", "hello")))
+        with pytest.raises(EngineFailed, match="min_p"):
+            await run.outputs(job("poison", "hi", sampling=Sampling(1.0, 1.0, 0, 5.0)))
+        return await good
+
+    assert run.do(scenario()) == run.do(run.text(job("alone", "hello")))
+    assert any("poison" in event.message for event in run.kinds(Logged))
+
+
+def test_tool_calls_are_parsed_by_the_models_own_parser(run: Running) -> None:
+    good, tools = '{"name": "f", "arguments": {"a": 1}}', (Tool("f"),)
+    assert run.do(run.engine.parse_calls(good, tools)) == (ParsedCall("f", {"a": 1}),)
+    assert run.do(run.engine.parse_calls("{", tools)) == ()
+
+
+def test_32_clients_at_once_get_what_each_gets_alone(run: Running) -> None:
+    texts = [f"nonce {i} " + "word " * (i % 7) for i in range(32)]
+
+    async def together() -> list[str]:
+        return await asyncio.gather(*(run.text(job(f"t{i}", text)) for i, text in enumerate(texts)))
+
+    async def alone() -> list[str]:
+        return [await run.text(job(f"a{i}", text)) for i, text in enumerate(texts)]
+
+    assert run.do(together()) == run.do(alone())
+
+
+def test_a_client_that_leaves_stops_its_job(run: Running) -> None:
+    async def scenario() -> None:
+        async with aclosing(run.engine.run(endless("left"))) as stream:
+            await run.first_piece(stream)
+        await run.text(job("next", "hi", 5))
+        at_leaving = run.decoded("left")
+        await run.text(job("after that", "hi", 5))
+        assert run.decoded("left") == at_leaving < 2000
+
+    run.do(scenario())
+
+
+def test_a_client_that_leaves_before_its_prompt_is_rendered_costs_nothing(run: Running) -> None:
+    async def scenario() -> None:
+        stream = run.engine.run(job("gone", "x" * 3000))
+        first = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(0)
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        await run.text(job("next", "hi", 5))
+        assert run.decoded("gone") == 0
+
+    run.do(scenario())
+
+
+def test_a_killed_worker_fails_its_jobs_and_comes_back(run: Running) -> None:
+    async def scenario() -> None:
+        stream = run.engine.run(endless("streaming"))
+        await run.first_piece(stream)
+        parsing = asyncio.create_task(run.engine.parse_calls("{}", ()))
+        await asyncio.sleep(0)
+        assert run.engine.pid
+        os.kill(run.engine.pid, signal.SIGKILL)
+        with pytest.raises(EngineFailed, match=r"SIGKILL.*it is being restarted"):
+            async for _ in stream:
+                pass
+        assert run.engine.status.state == "restarting"
+        assert await parsing == ()
+        with pytest.raises(Unavailable) as meanwhile:
+            await run.outputs(job("meanwhile", "hi"))
+        assert (meanwhile.value.code, meanwhile.value.retry_after) == ("engine_restarting", pytest.approx(1.1))
+        assert [event.retry_in for event in run.kinds(EngineDown)] == [pytest.approx(0.1)]
+        await run.ready()
+        assert len(run.kinds(ModelLoading)) > 0
+        assert len(run.kinds(ModelReady)) == 1
+        assert await run.text(job("after", "hello"))
+
+    run.do(scenario())
+
+
+def test_a_worker_that_hangs_is_killed_and_replaced(run: Running) -> None:
+    async def scenario() -> None:
+        stream = run.engine.run(endless("stuck"))
+        await run.first_piece(stream)
+        assert run.engine.pid
+        os.kill(run.engine.pid, signal.SIGSTOP)
+        run.engine.stall_timeout = 0.2
+        with pytest.raises(EngineFailed):
+            async for _ in stream:
+                pass
+        run.engine.stall_timeout = 120.0
+        assert any("no progress" in event.message for event in run.kinds(Logged))
+        await run.ready()
+
+    run.do(scenario())
+
+
+def test_closing_ends_jobs_with_an_error_and_the_worker_by_itself(run: Running) -> None:
+    async def scenario() -> None:
+        worker = psutil.Process(run.engine.pid)
+        worker.send_signal(signal.SIGINT)  # Ctrl-C reaches the whole terminal: what it means, the server decides
+        stream = run.engine.run(endless("cut off"))
+        await run.first_piece(stream)
+        await run.engine.close()
+        with pytest.raises(Unavailable) as ended:
+            async for _ in stream:
+                pass
+        assert ended.value.code == "shutting_down"
+        assert not worker.is_running()
+        with pytest.raises(Unavailable):
+            await run.outputs(job("late", "hi"))
+        assert not run.kinds(EngineDown)
+        assert not run.kinds(Logged)
+
+    run.do(scenario())  # the last test of the shared engine: it is not ready any more
+
+
+def test_a_model_that_can_not_be_loaded_is_not_tried_again(tmp_path: Path) -> None:
+    run = Running(tmp_path)
+
+    async def scenario() -> None:
+        await run.engine.start()
+        with pytest.raises(Unavailable) as early:
+            await run.outputs(job("early", "hi"))
+        assert (early.value.code, early.value.retry_after) == ("model_loading", 2)
+        await run.until(lambda: run.engine.status.state == "failed")
+        assert run.engine.status.detail == f"{tmp_path} is not a model: it has no config.json"
+        with pytest.raises(Unavailable) as refused:
+            await run.outputs(job("any", "hi"))
+        assert (refused.value.message, refused.value.code) == (run.engine.status.detail, "model_failed")
+        assert [event.retry_in for event in run.kinds(EngineDown)] == [None]
+        await run.until(lambda: run.engine.pid is None)
+        await run.engine.close()
+
+    with run.runner:
+        run.do(scenario())
+
+
+def test_closing_while_loading_leaves_nothing(model_dir: ModelDir) -> None:
+    run = Running(model_dir("plain"))
+
+    async def scenario() -> None:
+        await run.engine.start()
+        await run.until(lambda: bool(run.kinds(ModelLoading)))
+        worker = psutil.Process(run.engine.pid)
+        await run.engine.close()
+        assert not worker.is_running()
+
+    with run.runner:
+        run.do(scenario())
+
+
+PARENT = """
+import asyncio, sys
+from mlxtui.engine.interface import ChatPrompt, Job
+from mlxtui.engine.process import EngineProcess
+from mlxtui.settings import Settings
+from mlxtui.types import Message, Sampling
+
+async def main():
+    engine = EngineProcess(Settings(model=sys.argv[1]), lambda event: None)
+    await engine.start()
+    while engine.status.state != "ready":
+        await asyncio.sleep(0.01)
+    job = Job("j", ChatPrompt((Message("user", "hi"),)), Sampling(0.0, 1.0, 0, 0.0), None)
+    async for outputs in engine.run(job):
+        print(engine.pid, flush=True)
+
+asyncio.run(main())
+"""
+
+
+def test_a_killed_server_leaves_no_worker(model_dir: ModelDir) -> None:
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(model_dir("plain"))], stdout=subprocess.PIPE)
+    assert parent.stdout
+    worker = psutil.Process(int(parent.stdout.readline()))
+    assert "mlxtui.engine.worker" in worker.cmdline()
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    worker.wait(timeout=20)
+
+
+def test_a_worker_without_a_server_ends_at_once() -> None:
+    import socket
+
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        command = [sys.executable, "-m", "mlxtui.engine.worker", str(theirs.fileno())]
+        worker = subprocess.Popen(command, pass_fds=(theirs.fileno(),))
+        theirs.close()
+        ours.close()
+        assert worker.wait(timeout=30) == 1
