@@ -18,7 +18,10 @@ from mlxtui.engine.interface import ChatPrompt, Engine, Job, ModelInfo, Output, 
 from mlxtui.errors import EngineFailed, RateLimited, Unavailable
 from mlxtui.interleave import interleaved
 from mlxtui.settings import Settings
-from mlxtui.types import NEUTRAL_SAMPLING, Delta, Finish, Request, Started, Timings, Usage
+from mlxtui.types import NEUTRAL_SAMPLING, Delta, Dialect, Finish, Request, Started, Timings, Usage
+
+PLAIN = Dialect()
+"""Text that is gone on with has no markup."""
 
 
 class Pipeline:
@@ -149,7 +152,8 @@ class Run:
                 first = not self._choices
                 self._prompt_tokens[index] = tokens
                 parse = self._pipeline.engine.parse_calls
-                self._choices[index] = Choice(index, self._request, model.dialect, channel, parse)
+                dialect = model.dialect if self._request.messages else PLAIN
+                self._choices[index] = Choice(index, self._request, dialect, channel, parse)
                 return [Started(tokens)] if first else []
             case Prefill(cached=cached):
                 self._prefill_begun = self._prefill_begun or self._clock()

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from mlxtui.api.body import validate
-from mlxtui.api.chat_wire import WireChat, WireResponseFormat, WireTool, WireToolChoice
+from mlxtui.api.chat_wire import TemplateWire, WireChat, WireResponseFormat, WireTool, WireToolChoice
 from mlxtui.api.parameters import CHAT, refuse
 from mlxtui.errors import InvalidRequest
-from mlxtui.types import Constraint, Request, Sampling, Tool
+from mlxtui.types import Constraint, Request, Tool
 
 ANY_OBJECT: dict[str, Any] = {"type": "object"}
 
@@ -25,8 +25,7 @@ def parse_chat(body: dict[str, Any]) -> WireChat:
     refuse(CHAT, body)
     wire = validate(WireChat, body)
     _check_tools(wire)
-    if wire.stream_options and not wire.stream:
-        raise InvalidRequest("'stream_options' is only allowed when 'stream' is true", param="stream_options")
+    wire.check_stream_options()
     if wire.top_logprobs is not None and not wire.logprobs:
         raise InvalidRequest("'top_logprobs' needs 'logprobs': true", param="top_logprobs")
     return wire
@@ -34,28 +33,16 @@ def parse_chat(body: dict[str, Any]) -> WireChat:
 
 def to_request(wire: WireChat) -> Request:
     """The request as the pipeline takes it."""
-    tools = () if wire.tool_choice == "none" else tuple(_tool(tool) for tool in wire.tools or ())
+    tools = () if wire.tool_choice == "none" else tuple(to_tool(tool) for tool in wire.tools or ())
     return Request(
         model=wire.model,
         messages=tuple(message.to_message() for message in wire.messages),
         tools=tools,
         parallel_tool_calls=wire.parallel_tool_calls is not False,
-        sampling=Sampling(
-            temperature=wire.temperature,
-            top_p=wire.top_p,
-            top_k=wire.top_k if wire.top_k is None else max(wire.top_k, 0),
-            min_p=wire.min_p,
-            presence_penalty=wire.presence_penalty,
-            frequency_penalty=wire.frequency_penalty,
-            repetition_penalty=wire.repetition_penalty,
-            xtc_probability=wire.xtc_probability,
-            xtc_threshold=wire.xtc_threshold,
-            logit_bias=tuple((int(token), bias) for token, bias in (wire.logit_bias or {}).items()) or None,
-            seed=wire.seed,
-        ),
+        sampling=wire.sampling(),
         max_tokens=wire.max_completion_tokens or wire.max_tokens,
         stop=tuple(wire.stop or ()),
-        template=_template(wire),
+        template=template_variables(wire),
         n=wire.n,
         top_logprobs=(wire.top_logprobs or 0) if wire.logprobs else None,
         constraint=_constraint(wire, tools),
@@ -81,14 +68,14 @@ def _schema(format: WireResponseFormat | None) -> dict[str, Any] | None:
     return format.json_schema.json_schema or ANY_OBJECT if format.json_schema else ANY_OBJECT
 
 
-def _template(wire: WireChat) -> dict[str, Any]:
+def template_variables(wire: TemplateWire) -> dict[str, Any]:
     """Effort "none" switches thinking off in templates of either kind."""
     effort = {"reasoning_effort": wire.reasoning_effort} if wire.reasoning_effort else {}
     switch = {"enable_thinking": False} if wire.reasoning_effort == "none" else {}
     return {**effort, **switch, **(wire.chat_template_kwargs or {})}
 
 
-def _tool(tool: WireTool) -> Tool:
+def to_tool(tool: WireTool) -> Tool:
     function = tool.function
     return Tool(function.name, function.description or "", function.parameters or {}, bool(function.strict))
 

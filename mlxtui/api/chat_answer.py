@@ -121,7 +121,7 @@ class ChatStream:
 
     def error(self, error: ApiError) -> bytes:
         """A failure after the stream began: in band, where openai clients raise it; then the end of the stream."""
-        return f"data: {json.dumps(error.body(), ensure_ascii=False)}\n\n{DONE}".encode()
+        return error_event(error)
 
     def _event(self, delta: Delta) -> str:
         match delta:
@@ -155,6 +155,10 @@ class ChatStream:
             return last
         usage = f'{self._head}], "usage": {json.dumps(usage_json(finish.usage))}}}\n\n' if self._include_usage else ""
         return last + usage + DONE
+
+
+def error_event(error: ApiError) -> bytes:
+    return f"data: {json.dumps(error.body(), ensure_ascii=False)}\n\n{DONE}".encode()
 
 
 def logprobs_json(logprobs: Iterable[Logprob]) -> dict[str, Any]:

@@ -5,12 +5,14 @@ Source: OpenAI's API reference, "Create chat completion". What the fields mean i
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from mlxtui.types import Message, ToolCall
+from mlxtui.errors import InvalidRequest
+from mlxtui.types import Message, Sampling, ToolCall
 
 MAX_MESSAGES = 10_000
 MAX_TOOLS = 256
@@ -169,11 +171,9 @@ def _as_choice(value: Any) -> Any:
     return value
 
 
-class WireChat(Wire):
-    """The fields that are honoured; `parameters.CHAT` says what happens to all others."""
+class SamplingWire(Wire):
+    """What chat and text completions share."""
 
-    messages: Annotated[list[WireMessage], Field(min_length=1, max_length=MAX_MESSAGES)]
-    model: Annotated[str, StringConstraints(min_length=1, max_length=512)]
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     top_k: Annotated[int, Field(ge=-1, le=1 << 31)] | None = None
@@ -186,22 +186,9 @@ class WireChat(Wire):
     logit_bias: Annotated[dict[TokenId, Annotated[float, Field(ge=-100, le=100)]], Field(max_length=1024)] | None = None
     seed: Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)] | None = None
     n: Annotated[int, Field(ge=1, le=MAX_CHOICES)] = 1
-    logprobs: bool = False
-    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
-    response_format: WireResponseFormat | None = None
-    max_tokens: Annotated[int, Field(ge=1, lt=1 << 31)] | None = None
-    max_completion_tokens: Annotated[int, Field(ge=1, lt=1 << 31)] | None = None
     stop: Annotated[list[str], Field(max_length=MAX_STOPS)] | None = None
     stream: bool = False
     stream_options: WireStreamOptions | None = None
-    tools: Annotated[list[WireTool], Field(max_length=MAX_TOOLS)] | None = None
-    tool_choice: Annotated[Literal["none", "auto", "required"] | WireToolChoice | None, BeforeValidator(_as_choice)] = (
-        None
-    )
-    parallel_tool_calls: bool | None = None
-    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
-    reasoning_budget: Annotated[int, Field(ge=0, lt=1 << 31)] | None = None
-    chat_template_kwargs: dict[str, str | bool | int | float | None] | None = None
 
     @field_validator("stop", mode="before")
     @classmethod
@@ -211,6 +198,28 @@ class WireChat(Wire):
             raise ValueError("a stop string must have 1 to 256 characters")
         return stops
 
+    @property
+    def include_usage(self) -> bool:
+        return bool(self.stream_options and self.stream_options.include_usage)
+
+    def check_stream_options(self) -> None:
+        if self.stream_options and not self.stream:
+            raise InvalidRequest("'stream_options' is only allowed when 'stream' is true", param="stream_options")
+
+    def sampling(self) -> Sampling:
+        """`top_k` -1 and 0 both mean "off"."""
+        said = {f.name: getattr(self, f.name) for f in fields(Sampling)}
+        said["top_k"] = said["top_k"] and max(said["top_k"], 0)
+        said["logit_bias"] = tuple((int(token), bias) for token, bias in (self.logit_bias or {}).items()) or None
+        return Sampling(**said)
+
+
+class TemplateWire(Wire):
+    """Variables for the chat template."""
+
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
+    chat_template_kwargs: dict[str, str | bool | int | float | None] | None = None
+
     @field_validator("chat_template_kwargs")
     @classmethod
     def _only_variables_of_the_template(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -218,6 +227,20 @@ class WireChat(Wire):
             raise ValueError(f"{', '.join(sorted(reserved))} can't be set by a request")
         return value
 
-    @property
-    def include_usage(self) -> bool:
-        return bool(self.stream_options and self.stream_options.include_usage)
+
+class WireChat(SamplingWire, TemplateWire):
+    """The fields that are honoured; `parameters.CHAT` says what happens to all others."""
+
+    messages: Annotated[list[WireMessage], Field(min_length=1, max_length=MAX_MESSAGES)]
+    model: Annotated[str, StringConstraints(min_length=1, max_length=512)]
+    logprobs: bool = False
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    response_format: WireResponseFormat | None = None
+    max_tokens: Annotated[int, Field(ge=1, lt=1 << 31)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1, lt=1 << 31)] | None = None
+    tools: Annotated[list[WireTool], Field(max_length=MAX_TOOLS)] | None = None
+    tool_choice: Annotated[Literal["none", "auto", "required"] | WireToolChoice | None, BeforeValidator(_as_choice)] = (
+        None
+    )
+    parallel_tool_calls: bool | None = None
+    reasoning_budget: Annotated[int, Field(ge=0, lt=1 << 31)] | None = None

@@ -36,30 +36,34 @@ def _harmless(**notes: str) -> tuple[Parameter, ...]:
     return tuple(Parameter(name, "harmless", note) for name, note in notes.items())
 
 
+SAMPLING = _honoured(
+    model="the loaded model's id, its short name, or a name that clients have built in (gpt-*, claude-*, ...)",
+    temperature="0 to 2; 0 takes the likeliest token",
+    top_p="above 0, up to 1",
+    top_k="0 or -1: off",
+    min_p="0 to 1",
+    presence_penalty="-2 to 2, over the whole answer",
+    frequency_penalty="-2 to 2, over the whole answer",
+    repetition_penalty="above 0, up to 10, over prompt and answer; 1 is off",
+    xtc_probability="0 to 1; 0 is off",
+    xtc_threshold="0 to 0.5",
+    logit_bias="token ids to -100..100, up to 1024 of them",
+    seed="same seed and same request: same answer, also beside other requests",
+    n="1 to 16 choices, from one prefill; their seeds count on from `seed`",
+    stop="a string or up to 4, of up to 256 characters; acts on content, not on reasoning or tool calls",
+    stream="true: server-sent events",
+    stream_options="include_usage",
+)
+
 CHAT: tuple[Parameter, ...] = (
+    *SAMPLING,
     *_honoured(
         messages="roles developer, system, user, assistant, tool, function; text parts only",
-        model="the loaded model's id, its short name, or a name that clients have built in (gpt-*, claude-*, ...)",
-        temperature="0 to 2; 0 takes the likeliest token",
-        top_p="above 0, up to 1",
-        top_k="0 or -1: off",
-        min_p="0 to 1",
-        n="1 to 16 choices, from one prefill; their seeds count on from `seed`",
-        presence_penalty="-2 to 2, over the whole answer",
-        frequency_penalty="-2 to 2, over the whole answer",
-        repetition_penalty="above 0, up to 10, over prompt and answer; 1 is off",
-        xtc_probability="0 to 1; 0 is off",
-        xtc_threshold="0 to 0.5",
-        logit_bias="token ids to -100..100, up to 1024 of them",
+        max_tokens="the older name of max_completion_tokens",
+        max_completion_tokens="default: the rest of the context",
         logprobs="of content, not of reasoning or tool calls",
         top_logprobs="0 to 20, with logprobs",
         response_format="text, json_object or json_schema, enforced token by token after the reasoning",
-        seed="same seed and same request: same answer, also beside other requests",
-        max_tokens="the older name of max_completion_tokens",
-        max_completion_tokens="default: the rest of the context",
-        stop="a string or up to 4, of up to 256 characters; acts on content, not on reasoning or tool calls",
-        stream="true: server-sent events",
-        stream_options="include_usage",
         tools="functions, rendered by the model's chat template; strict ones are enforced token by token",
         tool_choice="none, auto, required, a named function, allowed_tools; enforced token by token",
         parallel_tool_calls="false: the answer ends after its first call",
@@ -88,7 +92,20 @@ CHAT: tuple[Parameter, ...] = (
     Parameter("chat_template", "refused", "a request may not bring code"),
 )
 
-ENDPOINTS = {"/v1/chat/completions": CHAT}
+COMPLETIONS: tuple[Parameter, ...] = (
+    *SAMPLING,
+    *_honoured(
+        prompt="a string, token ids, or a list of either",
+        max_tokens="default: 16, as OpenAI's",
+        logprobs="0 to 5; not together with echo",
+        echo="the prompt comes before the completion",
+        suffix="where the tokenizer has tokens for filling in the middle",
+    ),
+    *_harmless(user="not used"),
+    Parameter("best_of", "refused", "use n", (1,)),
+)
+
+ENDPOINTS = {"/v1/chat/completions": CHAT, "/v1/completions": COMPLETIONS}
 
 
 def refuse(table: tuple[Parameter, ...], body: dict[str, Any]) -> None:

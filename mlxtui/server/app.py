@@ -11,7 +11,7 @@ from mlxtui.bus import Bus
 from mlxtui.engine.interface import Engine
 from mlxtui.errors import Cancelled
 from mlxtui.pipeline import Pipeline
-from mlxtui.server import answers, guard, monitor, openai
+from mlxtui.server import answers, guard, monitor, openai, tokens
 from mlxtui.server.exchange import Ledger
 from mlxtui.settings import Settings
 
@@ -26,6 +26,7 @@ def create_app(engine: Engine, bus: Bus, ledger: Ledger, settings: Settings, sto
     answers.install(app)
     guard.install(app, settings)
     app.register_blueprint(openai.routes(Pipeline(engine, settings), ledger, settings))
+    app.register_blueprint(tokens.routes(engine, settings))
     app.register_blueprint(monitor.routes(engine, bus, ledger, settings, stop))
     app.asgi_app = Attended(app.asgi_app)  # type: ignore[method-assign]
     return app

@@ -10,8 +10,8 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, contextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -20,7 +20,7 @@ from mlxtui.errors import ApiError, Cancelled, Unavailable
 from mlxtui.events import Event, Outcome, RequestFinished, RequestReceived
 from mlxtui.pipeline import Run
 from mlxtui.text import safe_line
-from mlxtui.types import CallArguments, CallStart, Delta, Finish, Reasoning, Text, Timings, Usage
+from mlxtui.types import CallArguments, CallStart, Delta, Finish, Reasoning, Started, Text, Timings, Usage
 
 log = logging.getLogger(__name__)
 
@@ -104,9 +104,14 @@ class Exchange:
         self._task.cancel()
         return True
 
-    def reject(self, error: Exception) -> None:
-        """The request never reached the engine, by its own fault or by a bug of ours."""
-        self._end("error", error if isinstance(error, ApiError) else _internal())
+    @contextmanager
+    def rejecting(self) -> Iterator[None]:
+        """Ends the exchange when the block fails: its request never reaches the engine, by its own fault or a bug."""
+        try:
+            yield
+        except Exception as error:
+            self._end("error", error if isinstance(error, ApiError) else _internal())
+            raise
 
     async def started(self) -> None:
         """Wait until the answer begins: from then on a failure is reported within it.
@@ -192,11 +197,15 @@ class Exchange:
         )
 
     def output(self) -> dict[str, Any]:
-        """What the model has said so far: `reasoning`, `content`, `tool_calls`."""
+        """What the model has said so far in its first choice: `reasoning`, `content`, `tool_calls`."""
         text: dict[type, list[str]] = {Text: [], Reasoning: []}
         calls: list[dict[str, str]] = []
         for delta in self._log:
             match delta:
+                case Started() | Finish():
+                    pass
+                case _ if delta.choice:
+                    pass
                 case Text() | Reasoning():
                     text[type(delta)].append(delta.text)
                 case CallStart():

@@ -112,13 +112,13 @@ async def _output(exchange: Exchange, heartbeat: float) -> AsyncGenerator[bytes,
 
 def _piece(delta: Delta) -> bytes:
     match delta:
-        case Text(text=text):
+        case Text(text=text, choice=0):
             return event("delta", {"channel": "content", "text": text})
-        case Reasoning(text=text):
+        case Reasoning(text=text, choice=0):
             return event("delta", {"channel": "reasoning", "text": text})
-        case CallStart(index=index, name=name):
+        case CallStart(index=index, name=name, choice=0):
             return event("delta", {"channel": "tool", "index": index, "name": name, "text": ""})
-        case CallArguments(index=index, text=text):
+        case CallArguments(index=index, text=text, choice=0):
             return event("delta", {"channel": "tool", "index": index, "text": text})
         case _:
             return b""

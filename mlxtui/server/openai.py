@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
+from typing import Any, Protocol
 
 from quart import Blueprint, Request, Response, g, request
 
-from mlxtui.api.chat import parse_chat, to_request
+from mlxtui.api.chat import parse_chat
+from mlxtui.api.chat import to_request as chat_request
 from mlxtui.api.chat_answer import ChatAnswer, ChatStream
-from mlxtui.api.chat_wire import WireChat
+from mlxtui.api.completions import CompletionAnswer, CompletionStream, parse_completion
+from mlxtui.api.completions import to_request as completion_request
 from mlxtui.api.models import model_json, models_json, require
+from mlxtui.engine.interface import Engine
 from mlxtui.errors import ApiError, NotFound
 from mlxtui.pipeline import Pipeline
 from mlxtui.server.answers import json_response
@@ -18,6 +22,22 @@ from mlxtui.server.exchange import Exchange, Ledger
 from mlxtui.server.guard import read_json
 from mlxtui.server.sse import KEEPALIVE, event_stream
 from mlxtui.settings import Settings
+from mlxtui.types import Delta, TextPrompt
+from mlxtui.types import Request as ModelRequest
+
+
+class Answer(Protocol):
+    """Collects deltas into the one JSON object of an API."""
+
+    def feed(self, deltas: Iterable[Delta]) -> None: ...
+    def to_json(self, id: str, created: int, model: str) -> dict[str, Any]: ...
+
+
+class Encoder(Protocol):
+    """Encodes deltas as the events of an API."""
+
+    def encode(self, deltas: Iterable[Delta]) -> bytes: ...
+    def error(self, error: ApiError) -> bytes: ...
 
 
 def routes(pipeline: Pipeline, ledger: Ledger, settings: Settings) -> Blueprint:
@@ -26,16 +46,30 @@ def routes(pipeline: Pipeline, ledger: Ledger, settings: Settings) -> Blueprint:
     @blueprint.post("/v1/chat/completions")
     async def chat_completions() -> Response:
         exchange = await _open(request, ledger, settings, "chat")
-        try:
+        with exchange.rejecting():
             wire = parse_chat(exchange.json())
-            if model := pipeline.engine.model:
-                require(model, wire.model)
-            exchange.start(pipeline.open(exchange.id, to_request(wire)))
-        except Exception as error:
-            exchange.reject(error)
-            raise
+            _start(exchange, pipeline, chat_request(wire))
         await exchange.started()
-        return await _chat_answer(exchange, wire, settings.heartbeat)
+        frame = (f"chatcmpl-{exchange.id}", exchange.created, wire.model)
+        if wire.stream:
+            stream = ChatStream(*frame, include_usage=wire.include_usage, choices=wire.n)
+            return event_stream(_events(exchange, stream, settings.heartbeat))
+        return await _whole(exchange, ChatAnswer(), frame)
+
+    @blueprint.post("/v1/completions")
+    async def completions() -> Response:
+        exchange = await _open(request, ledger, settings, "completions")
+        with exchange.rejecting():
+            wire = parse_completion(exchange.json())
+            _start(exchange, pipeline, asked := completion_request(wire))
+        await exchange.started()
+        echoes = [await _text(pipeline.engine, prompt) for prompt in asked.texts] if wire.echo else []
+        frame = (f"cmpl-{exchange.id}", exchange.created, wire.model)
+        choices = len(asked.texts) * asked.n
+        if wire.stream:
+            stream = CompletionStream(*frame, include_usage=wire.include_usage, choices=choices, echoes=echoes)
+            return event_stream(_events(exchange, stream, settings.heartbeat))
+        return await _whole(exchange, CompletionAnswer(choices, echoes), frame)
 
     @blueprint.get("/v1/models")
     async def models() -> Response:
@@ -62,18 +96,23 @@ async def _open(request: Request, ledger: Ledger, settings: Settings, endpoint: 
     return exchange
 
 
-async def _chat_answer(exchange: Exchange, wire: WireChat, heartbeat: float) -> Response:
-    id = f"chatcmpl-{exchange.id}"
-    if wire.stream:
-        stream = ChatStream(id, exchange.created, wire.model, include_usage=wire.include_usage, choices=wire.n)
-        return event_stream(_chat_events(exchange, stream, heartbeat))
-    answer = ChatAnswer()
+def _start(exchange: Exchange, pipeline: Pipeline, asked: ModelRequest) -> None:
+    if model := pipeline.engine.model:
+        require(model, asked.model)
+    exchange.start(pipeline.open(exchange.id, asked))
+
+
+async def _text(engine: Engine, prompt: TextPrompt) -> str:
+    return prompt.text if isinstance(prompt.text, str) else await engine.detokenize(prompt.text)
+
+
+async def _whole(exchange: Exchange, answer: Answer, frame: tuple[str, int, str]) -> Response:
     async for batch in exchange.follow():
         answer.feed(batch)
-    return json_response(answer.to_json(id, exchange.created, wire.model))
+    return json_response(answer.to_json(*frame))
 
 
-async def _chat_events(exchange: Exchange, stream: ChatStream, heartbeat: float) -> AsyncGenerator[bytes, None]:
+async def _events(exchange: Exchange, stream: Encoder, heartbeat: float) -> AsyncGenerator[bytes, None]:
     try:
         async for batch in exchange.follow(heartbeat):
             yield stream.encode(batch) if batch else KEEPALIVE

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from typing import get_type_hints
 
+import pytest
+from openai.types import completion_create_params as text
 from openai.types.chat import completion_create_params as chat
+from pydantic import BaseModel
 
 from mlxtui.api.chat_wire import WireChat
-from mlxtui.api.parameters import CHAT
+from mlxtui.api.completions import WireCompletion
+from mlxtui.api.parameters import CHAT, COMPLETIONS, Parameter
 
 
-def test_every_field_the_official_client_can_send_has_a_fate() -> None:
-    known = {parameter.name for parameter in CHAT}
-    assert len(known) == len(CHAT)
-    assert set(get_type_hints(chat.CompletionCreateParamsBase)) - known == set()
-
-
-def test_what_is_honoured_is_what_is_read() -> None:
-    assert {p.name for p in CHAT if p.fate == "honoured"} == set(WireChat.model_fields)
+@pytest.mark.parametrize(
+    ("table", "sent", "read"),
+    [(CHAT, chat.CompletionCreateParamsBase, WireChat), (COMPLETIONS, text.CompletionCreateParamsBase, WireCompletion)],
+    ids=["chat", "completions"],
+)
+def test_the_table_is_complete_and_in_step(table: tuple[Parameter, ...], sent: type, read: type[BaseModel]) -> None:
+    known = {parameter.name for parameter in table}
+    assert len(known) == len(table)
+    assert set(get_type_hints(sent)) - known == set()
+    assert {p.name for p in table if p.fate == "honoured"} == set(read.model_fields)
