@@ -26,7 +26,9 @@ from mlxtui.engine.worker.model import Model
 from mlxtui.engine.worker.prefill import Prefiller
 from mlxtui.engine.worker.slot import Prompt, Slot
 
-_BUSY, _ALONE = 0.05, 0.2  # seconds of prefill in a step: while others wait for it, and while nobody does
+_BUSY, _ALONE = 0.05, 0.2  # seconds of prefill in a step: while somebody decodes, and while nobody does
+_MANY = 4  # prompts waiting: each token that running jobs wait for lets several others begin
+_SHARED = 0.75  # of it for short prompts in one pass; what is left is for long ones, or those would starve
 _CLEAN_EVERY = 512
 _log = logging.getLogger("mlxtui.engine")
 
@@ -39,6 +41,7 @@ class Scheduler:
     ) -> None:
         self._detokenizers = model.detokenizers
         self._capacity = max_running if model.batchable else 1
+        self._sharing = model.batchable
         self._eos = frozenset(model.tokenizer.eos_token_ids)
         self._waiting: deque[Prompt] = deque()
         self._prefilling: deque[Slot] = deque()
@@ -95,18 +98,43 @@ class Scheduler:
         self._prefilling.append(slot)
 
     def _prefill(self) -> None:
-        alone = len(self._prefilling) == 1 and not self._batch.slots and not self._ready
-        budget = left = _ALONE if alone else _BUSY
-        while self._prefilling and left > budget / 4:
-            slot = self._prefilling.popleft()
-            try:
-                if slot.ahead:
-                    left -= self._prefiller.feed(slot, left)
-            except Exception as error:
-                self._fail(slot, error)
-                continue
+        budget = _BUSY if self._batch.slots else _ALONE
+        if len(self._prefilling) >= _MANY:
+            budget = max(budget, 2 * _BUSY)
+        left = budget - self._prefill_together(budget * _SHARED)
+        shared = left < budget
+        for slot in list(self._prefilling):
+            if left > budget / 4 and not (shared and self._prefiller.is_short(slot)):
+                self._prefilling.remove(slot)
+                left -= self._prefill_alone(slot, left)
+
+    def _prefill_alone(self, slot: Slot, seconds: float) -> float:
+        took = 0.0
+        try:
+            if slot.ahead:
+                took = self._prefiller.feed(slot, seconds)
             self._progress(slot)
+        except Exception as error:
+            self._fail(slot, error)
+        else:
             (self._prefilling if slot.ahead else self._ready).append(slot)
+        return took
+
+    def _prefill_together(self, seconds: float) -> float:
+        together = self._prefiller.companions(self._prefilling, seconds) if self._sharing else []
+        if not together:
+            return 0.0
+        try:
+            took = self._prefiller.feed_together(together)
+        except Exception as error:
+            self._sharing = False
+            _log.warning("this model can't prefill several prompts in one pass (%s): they go one by one", error)
+            return 0.0
+        for slot in together:
+            self._prefilling.remove(slot)
+            self._progress(slot)
+            self._ready.append(slot)
+        return took
 
     def _progress(self, slot: Slot) -> None:
         total = len(slot.prompt.tokens)
