@@ -22,11 +22,11 @@ from mlxtui.text import safe_line
 
 
 class Console:
-    """Remembers only which requests it has already shown prefilling and decoding."""
+    """Remembers only which requests still have a first prefill and a first decode to be shown."""
 
     def __init__(self) -> None:
-        self._prefilling: set[str] = set()
-        self._decoding: set[str] = set()
+        self._unfilled: set[str] = set()
+        self._undecoded: set[str] = set()
 
     def lines(self, event: Event) -> list[str]:
         clock = time.strftime("%H:%M:%S", time.localtime(event.t))
@@ -59,14 +59,16 @@ class Console:
     def _request(self, event: RequestReceived | RequestQueued | RequestFinished) -> str:
         match event:
             case RequestReceived():
+                self._unfilled.add(event.id)
+                self._undecoded.add(event.id)
                 return (
                     f"{event.endpoint} from {event.client}, model {event.model}{', streamed' if event.stream else ''}"
                 )
             case RequestQueued():
                 return f"queued: {event.prompt_tokens:,} prompt tokens"
             case RequestFinished():
-                self._prefilling.discard(event.id)
-                self._decoding.discard(event.id)
+                self._unfilled.discard(event.id)
+                self._undecoded.discard(event.id)
                 return self._finished(event)
 
     def _finished(self, event: RequestFinished) -> str:
@@ -78,10 +80,10 @@ class Console:
 
     def _step(self, step: EngineStep) -> Iterator[str]:
         for prefill in step.prefills:
-            if prefill.id not in self._prefilling:
-                self._prefilling.add(prefill.id)
+            if prefill.id in self._unfilled:
+                self._unfilled.discard(prefill.id)
                 yield f"{prefill.id[:6]}  prefill: {prefill.total:,} tokens, {prefill.cached:,} of them cached"
         for decoded in step.decoded:
-            if decoded.id not in self._decoding:
-                self._decoding.add(decoded.id)
+            if decoded.id in self._undecoded:
+                self._undecoded.discard(decoded.id)
                 yield f"{decoded.id[:6]}  decode"
