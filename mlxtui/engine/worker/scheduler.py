@@ -22,6 +22,7 @@ from mlxtui.engine.wire import StepReport
 from mlxtui.engine.worker import device
 from mlxtui.engine.worker.batch import Batch
 from mlxtui.engine.worker.cache import PrefixCache
+from mlxtui.engine.worker.memory import Memory
 from mlxtui.engine.worker.model import Model
 from mlxtui.engine.worker.prefill import Prefiller
 from mlxtui.engine.worker.slot import Prompt, Slot
@@ -37,7 +38,13 @@ class Scheduler:
     """`max_running` slots, prefilling ones included, over one model; a model whose caches can't merge runs one."""
 
     def __init__(
-        self, model: Model, *, max_running: int, cache_bytes: int, clock: Callable[[], float] = time.perf_counter
+        self,
+        model: Model,
+        *,
+        max_running: int,
+        cache_bytes: int,
+        memory_limit: int | None = None,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._detokenizers = model.detokenizers
         self._capacity = max_running if model.batchable else 1
@@ -48,6 +55,7 @@ class Scheduler:
         self._ready: deque[Slot] = deque()
         self._batch = Batch(model.module)
         self._prefiller = Prefiller(model.module, clock)
+        self._memory = Memory(memory_limit, model.info.weights_bytes, model.info.kv_bytes_per_token)
         self.cache = PrefixCache(model.module, cache_bytes)
         self._prefills: list[Prefill] = []
         self._pieces: list[Piece] = []
@@ -77,9 +85,9 @@ class Scheduler:
         """Move everything on by one step."""
         self._steps += 1
         if self._steps % _CLEAN_EVERY == 0:
+            self.cache.shrink(self._memory.spare([len(slot.tokens) for slot in self._active]))
             mx.clear_cache()
-        while self._waiting and self._taken < self._capacity:
-            self._start(self._waiting.popleft())
+        self._fill_slots()
         if self._prefilling:
             self._attempt(self._batch.settle)
             self._prefill()
@@ -88,8 +96,22 @@ class Scheduler:
         return self._report()
 
     @property
-    def _taken(self) -> int:
-        return len(self._prefilling) + len(self._ready) + len(self._batch.slots)
+    def _active(self) -> list[Slot]:
+        return [*self._prefilling, *self._ready, *self._batch.slots]
+
+    def _fill_slots(self) -> None:
+        """Waiting prompts take free slots in order of arrival, as far as their KV caches fit beside the others'."""
+        while self._waiting and len(active := self._active) < self._capacity:
+            lengths = [len(self._waiting[0].tokens), *(len(slot.tokens) for slot in active)]
+            if self._memory.fits(lengths):
+                self.cache.shrink(self._memory.spare(lengths))
+                self._start(self._waiting.popleft())
+            elif active:
+                return
+            else:
+                prompt = self._waiting.popleft()
+                message = self._memory.refusal(len(prompt.tokens))
+                self._failures.append(Failure(prompt.id, "insufficient_memory", message))
 
     def _start(self, prompt: Prompt) -> None:
         caches, done = self.cache.fetch(prompt.tokens[:-1])
@@ -145,7 +167,7 @@ class Scheduler:
             self.cache.store(slot.tokens[: slot.done], copy.deepcopy(slot.caches))
 
     def _join(self) -> None:
-        suspects = [slot for slot in (*self._batch.slots, *self._prefilling, *self._ready) if slot.suspect]
+        suspects = [slot for slot in self._active if slot.suspect]
         if not suspects:
             joining = list(self._ready)
         elif any(slot.suspect for slot in self._batch.slots):

@@ -1,0 +1,44 @@
+"""What fits into the device's memory, by the numbers; knows neither the device nor the jobs.
+
+A batch holds as many tokens for each of its rows as the longest of them has. Answers count as they grow, not in
+advance: guards that reserve `max_tokens` for everybody refuse most of what would have fitted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_HEADROOM = 256  # tokens: KV caches grow in steps of as many
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """All in bytes: `limit` of the device (None: unknown, everything fits), `weights`, KV cache `per_token`."""
+
+    limit: int | None
+    weights: int
+    per_token: int
+
+    def spare(self, lengths: Sequence[int]) -> int | None:
+        """Bytes left beside the weights and a batch of sequences this long; negative: it does not fit."""
+        if self.limit is None:
+            return None
+        batch = len(lengths) * (max(lengths, default=0) + _HEADROOM) * self.per_token
+        return self.limit - self.weights - batch
+
+    def fits(self, lengths: Sequence[int]) -> bool:
+        spare = self.spare(lengths)
+        return spare is None or spare >= 0
+
+    def refusal(self, length: int) -> str:
+        """Why a prompt this long does not even fit alone, with the numbers."""
+        needed = (length + _HEADROOM) * self.per_token
+        return (
+            f"the prompt's {length} tokens need {_gb(needed)} of KV cache beside {_gb(self.weights)} of weights, "
+            f"and this machine has {_gb(self.limit or 0)} for both"
+        )
+
+
+def _gb(count: int) -> str:
+    return f"{count / 1e9:.1f} GB"
