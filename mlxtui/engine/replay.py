@@ -109,7 +109,7 @@ class ReplayEngine:
                 await self._pace(job, number + 1, 0)
                 raise _end(run)
         finally:
-            del self.live[job.id]
+            self.live.pop(job.id, None)
 
     async def parse_calls(self, text: str, tools: tuple[Tool, ...]) -> tuple[ParsedCall, ...]:
         return self._calls.get(text, ())
@@ -139,6 +139,8 @@ def model_json(model: ModelInfo) -> dict[str, Any]:
         "id": model.id,
         "context_length": model.context_length,
         "created": model.created,
+        "parameters": model.parameters,
+        "weights_bytes": model.weights_bytes,
         "dialect": {"think": dialect.think, "tool": dialect.tool, "tool_syntax": dialect.tool_syntax},
     }
 
@@ -151,7 +153,14 @@ def model_from_json(data: Mapping[str, Any]) -> ModelInfo:
         marks = data["dialect"]
         think, tool = (tuple(marks[name]) if marks[name] else None for name in ("think", "tool"))
         dialect = Dialect(think, tool, marks["tool_syntax"])
-        return ModelInfo(data["id"], data["context_length"], dialect, data["created"])
+        return ModelInfo(
+            id=data["id"],
+            context_length=data["context_length"],
+            dialect=dialect,
+            created=data["created"],
+            parameters=data.get("parameters", 0),
+            weights_bytes=data.get("weights_bytes", 0),
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise errors.UserError(f"the recording's header does not describe its model: {error!r}") from error
 
