@@ -229,6 +229,7 @@ def test_nothing_is_left_when_all_jobs_are_over(models: Models) -> None:
         for i in range(8):
             drive.admit(prompt(100 * batch + i, 50), 10)
         drive.finish()
+        mx.synchronize()  # the step in flight when the last job ended still holds its buffers
         active.append(mx.get_active_memory())
     assert max(active[1:]) - min(active[1:]) < 200_000
     assert len(drive.scheduler.cache) == 0
