@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 from textual.app import App, SystemCommand
@@ -104,6 +105,8 @@ class Dashboard(App[Outcome]):
 
     def draw(self) -> None:
         """One frame: the screens that can be seen draw what changed."""
+        if not self.is_running:
+            return  # a last tick of the timer, while the screens are being taken down
         reached = self.client.state.server.started > 0
         if self._failure is not None and (failed := self._failure(reached)):
             self.exit(Outcome("leave", failed))
@@ -111,7 +114,7 @@ class Dashboard(App[Outcome]):
         view = self.view
         with self.batch_update():
             for screen in reversed(self.screen_stack):
-                if isinstance(screen, Live):
+                if screen.is_running and screen.is_mounted and isinstance(screen, Live):
                     screen.draw(view)
                 if not isinstance(screen, ModalScreen):
                     break
@@ -180,14 +183,9 @@ class Dashboard(App[Outcome]):
         for active in screen.active_bindings.values():
             binding = active.binding
             if binding.id and binding.tooltip and not binding.system:
-                action = binding.action
-                yield SystemCommand(
-                    binding.tooltip, f"key {binding.key}", lambda action=action: self._run(screen, action)
-                )
+                run = partial(self.run_action, binding.action, default_namespace=active.node)
+                yield SystemCommand(binding.tooltip, f"key {self.get_key_display(binding)}", run)
         yield from super().get_system_commands(screen)
-
-    async def _run(self, screen: Screen[Any], action: str) -> None:
-        await self.run_action(action, default_namespace=screen.focused or screen)
 
     async def action_quit(self) -> None:
         if self._owns_server:

@@ -49,6 +49,7 @@ class RequestsTable(ScrollView, can_focus=True):
         self._chosen: str | None = None
         self._cursor = 0
         self._painted: dict[int, tuple[Line, bool]] = {}
+        self._empty: Sequence[Line] = ()
 
     @property
     def _width(self) -> int:
@@ -59,9 +60,9 @@ class RequestsTable(ScrollView, can_focus=True):
     def selected(self) -> Row | None:
         return self.rows[self._cursor] if self._cursor < len(self.rows) else None
 
-    def draw(self, rows: Sequence[Row], moment: Moment) -> None:
-        """Show these rows; refresh the lines that differ from what is on the screen."""
-        self.rows, self._moment = rows, moment
+    def draw(self, rows: Sequence[Row], moment: Moment, empty: Sequence[Line] = ()) -> None:
+        """Show these rows, or `empty` if there are none; refresh the lines that differ from what is on the screen."""
+        self.rows, self._moment, self._empty = rows, moment, empty
         self._cursor = self._place()
         self.virtual_size = Size(0, len(rows) + 1)
         for y in range(1, self.size.height):
@@ -79,7 +80,8 @@ class RequestsTable(ScrollView, can_focus=True):
         """What belongs on line `y` of the screen, and whether the cursor is on it."""
         index = y - 1 + self.scroll_offset.y
         if index >= len(self.rows):
-            return (), False
+            hint = self._empty[y - 2] if not self.rows and 2 <= y < len(self._empty) + 2 else ()
+            return ((" " * len(MARK), ""), *hint), False
         here = index == self._cursor
         columns = columns_for(self._width - len(MARK))
         mark: Piece = (MARK if here else " " * len(MARK), "accent")
@@ -91,9 +93,7 @@ class RequestsTable(ScrollView, can_focus=True):
             titles: Line = ((" " * len(MARK), ""), *head(columns_for(width - len(MARK))))
             return to_strip(self, titles, width, self.rich_style)
         line, here = self._painted[y] = self._line(y)
-        if not self.rows and y == 1:
-            line = (("  no requests yet: point a client at the address above", "dim"),)
-        self.rendered += bool(line)
+        self.rendered += len(line) > 1
         base = self.rich_style
         return to_strip(self, line, width, base + self.get_component_rich_style("requests--cursor") if here else base)
 
@@ -129,8 +129,9 @@ class RequestsTable(ScrollView, can_focus=True):
             self.post_message(self.Inspected(self.selected.id))
 
     def on_click(self, event: events.Click) -> None:
-        index = event.y - 1 + self.scroll_offset.y
-        if event.y >= 1 and index < len(self.rows):
+        at = event.get_content_offset(self)
+        index = at.y - 1 + self.scroll_offset.y if at is not None else -1
+        if at is not None and at.y >= 1 and index < len(self.rows):
             self._move_to(index)
             if event.chain == 2:
                 self.action_inspect()
