@@ -299,13 +299,12 @@ def _from(start: float, exchange: RecordedExchange) -> RecordedExchange:
     return replace(exchange, t=round(exchange.t - start, 4), ended=round(exchange.ended - start, 4), run=run)
 
 
-UNFINISHED = " These were\nmade with weights that were still in training: the shapes are real, the facts are not."
 README = """# Recorded sessions
 
 What real clients asked the embedded model, what it emitted, and what the server answered, one JSON object a line
 (the format is described in `mlxtui/recorded.py` and `mlxtui/recording.py`). Nothing in here is written by hand:
 `just record` (`uv run python tools/record.py`) talks to `{serve} --record FILE` through the
-official `openai` client and raw HTTP, at temperature 0 with a seed, and rewrites all files and this page.{model}
+official `openai` client and raw HTTP, at temperature 0 with a seed, and rewrites all files and this page.
 
 `mlxtui replay recordings/*.jsonl` sends the recorded requests through the real server, whose engine plays the recorded
 pieces, and compares every answer: parsers, API, framing and errors are held by real model output on any machine,
@@ -316,6 +315,11 @@ without a model, in seconds. The tests do the same. `--update` takes over answer
 | file | exchanges | what it proves |
 |---|---|---|
 {rows}
+{wrong}"""
+WRONG = """
+The model is small. Here it did not say what it was asked for, which changes nothing about what the files prove:
+
+{lines}
 """
 
 
@@ -338,9 +342,8 @@ def main() -> int:
     rows = "\n".join(
         f"| `{name}.jsonl` | {len(session.exchanges)} | {session.header.note} |" for name, session in sessions.items()
     )
-    (options.out / "README.md").write_text(
-        README.format(serve=SERVE, rows=rows, model=UNFINISHED if options.model else ""), encoding="utf-8"
-    )
+    wrong = WRONG.format(lines="\n".join(f"* {line[:160]}" for line in TOLD)) if TOLD else ""
+    (options.out / "README.md").write_text(README.format(serve=SERVE, rows=rows, wrong=wrong), encoding="utf-8")
     print(*(f"the model got this wrong: {line}" for line in TOLD), sep="\n")
     return run_replay(files) or int(bool(TOLD))
 
