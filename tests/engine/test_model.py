@@ -44,6 +44,15 @@ def test_a_model_tells_what_it_is(models: Models, model_dir: ModelDir) -> None:
     assert models("plain").vocab == 320
 
 
+def test_windows_and_states_count_once_per_job_not_per_token(models: Models) -> None:
+    plain, sliding, recurrent = models("plain"), models("sliding"), models("recurrent")
+    assert plain.slot_bytes == 0
+    assert sliding.info.kv_bytes_per_token == 2 * 16 * 4  # one of three layers sees everything
+    assert sliding.slot_bytes == 2 * 24 * 2 * 16 * 4
+    assert recurrent.info.kv_bytes_per_token == 2 * 2 * 16 * 4
+    assert recurrent.slot_bytes == 2 * 64 * 4  # the last two inputs of a convolution over three
+
+
 def test_the_context_can_only_be_made_shorter(model_dir: ModelDir) -> None:
     assert _load(model_dir("plain"), 100).info.context_length == 100  # type: ignore[attr-defined]
     assert _load(model_dir("plain"), 10**6).info.context_length == 4096  # type: ignore[attr-defined]

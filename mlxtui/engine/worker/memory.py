@@ -14,18 +14,18 @@ _HEADROOM = 256  # tokens: KV caches grow in steps of as many
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """All in bytes: `limit` of the device (None: unknown, everything fits), `weights`, KV cache `per_token`."""
+    """All in bytes: `limit` of the device (None: unknown, everything fits), `weights`, `per_slot`, `per_token`."""
 
     limit: int | None
     weights: int
+    per_slot: int
     per_token: int
 
     def spare(self, lengths: Sequence[int]) -> int | None:
         """Bytes left beside the weights and a batch of sequences this long; negative: it does not fit."""
         if self.limit is None:
             return None
-        batch = len(lengths) * (max(lengths, default=0) + _HEADROOM) * self.per_token
-        return self.limit - self.weights - batch
+        return self.limit - self.weights - len(lengths) * self._row(max(lengths, default=0))
 
     def fits(self, lengths: Sequence[int]) -> bool:
         spare = self.spare(lengths)
@@ -33,11 +33,13 @@ class Memory:
 
     def refusal(self, length: int) -> str:
         """Why a prompt this long does not even fit alone, with the numbers."""
-        needed = (length + _HEADROOM) * self.per_token
         return (
-            f"the prompt's {length} tokens need {_gb(needed)} of KV cache beside {_gb(self.weights)} of weights, "
+            f"the prompt's {length} tokens need {_gb(self._row(length))} of KV cache, the weights {_gb(self.weights)}, "
             f"and this machine has {_gb(self.limit or 0)} for both"
         )
+
+    def _row(self, length: int) -> int:
+        return (length + _HEADROOM) * self.per_token + self.per_slot
 
 
 def _gb(count: int) -> str:

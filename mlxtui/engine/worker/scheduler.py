@@ -55,7 +55,7 @@ class Scheduler:
         self._ready: deque[Slot] = deque()
         self._batch = Batch(model.module)
         self._prefiller = Prefiller(model.module, clock)
-        self._memory = Memory(memory_limit, model.info.weights_bytes, model.info.kv_bytes_per_token)
+        self._memory = Memory(memory_limit, model.info.weights_bytes, model.slot_bytes, model.info.kv_bytes_per_token)
         self.cache = PrefixCache(model.module, cache_bytes)
         self._prefills: list[Prefill] = []
         self._pieces: list[Piece] = []
