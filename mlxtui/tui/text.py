@@ -22,6 +22,8 @@ Line = tuple[Piece, ...]
 
 def one_line(text: str) -> str:
     """`text` made safe for one line on the screen: a line feed shows as its picture, a tab as a space."""
+    if text.isprintable():
+        return text  # nearly always, and quick: controls, bidi marks and surrogates are none
     return safe_text(text).replace("\n", "\u240a").replace("\t", " ")
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from textual.widgets import TabbedContent
+
 from mlxtui.events import RequestFinished
 from mlxtui.state import fold
 from mlxtui.tui.screens.home import HomeScreen
@@ -58,9 +60,9 @@ def test_the_output_grows_while_it_is_generated() -> None:
                 await pilot.press("m")
                 same_as_before("inspector-messages-100x30", await drawn(app, pilot))
                 await pilot.press("right", "right")
+                assert screen.query_one(TabbedContent).active == "wire"
                 assert '"finished": true' in screen.query_one("#wire-text", Pager).text
-                await pilot.press("left")
-                await pilot.press("escape")
+                await pilot.press("left", "escape")
                 assert isinstance(app.screen, HomeScreen)
 
     play(scene())

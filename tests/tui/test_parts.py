@@ -79,7 +79,7 @@ def test_columns_drop_from_the_right_and_always_fit() -> None:
         columns = columns_for(width)
         assert columns == [*COLUMNS[: len(columns)]]
         assert cells(head(columns)) == cells(row_line(columns, row, moment)) <= width
-    assert [len(columns_for(width)) for width in (1, 56, 76, 136)] == [1, 6, 8, 11]
+    assert [len(columns_for(width)) for width in (1, 56, 76, 136)] == [1, 5, 8, 11]
 
 
 def test_ids_are_short_as_on_the_console() -> None:

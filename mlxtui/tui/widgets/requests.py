@@ -23,7 +23,7 @@ from mlxtui.tui.widgets.panel import TONE_CLASSES, to_strip
 MARK = "▸ "
 
 
-class RequestsTable(ScrollView, can_focus=True):
+class RequestsTable(ScrollView, can_focus=True, inherit_bindings=False):
     COMPONENT_CLASSES: ClassVar[set[str]] = TONE_CLASSES | {"requests--cursor"}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "Up", show=False, id="table.up", tooltip="The request above"),
@@ -49,12 +49,10 @@ class RequestsTable(ScrollView, can_focus=True):
         self._chosen: str | None = None
         self._cursor = 0
         self._painted: dict[int, tuple[Line, bool]] = {}
+        self._fresh: dict[int, tuple[Line, bool]] = {}
         self._empty: Sequence[Line] = ()
-
-    @property
-    def _width(self) -> int:
-        """Without the scrollbar."""
-        return self.scrollable_content_region.width
+        self._width = 0  # without the scrollbar
+        self._columns = columns_for(0)
 
     @property
     def selected(self) -> Row | None:
@@ -65,9 +63,17 @@ class RequestsTable(ScrollView, can_focus=True):
         self.rows, self._moment, self._empty = rows, moment, empty
         self._cursor = self._place()
         self.virtual_size = Size(0, len(rows) + 1)
-        for y in range(1, self.size.height):
-            if self._painted.get(y, ((), False)) != self._line(y):
+        self._measure()
+        self._fresh = {y: self._line(y) for y in range(1, self.size.height)}
+        for y, line in self._fresh.items():
+            if self._painted.get(y) != line:
                 self.refresh(Region(0, y, self._width, 1))
+
+    def _measure(self) -> None:
+        width = self.scrollable_content_region.width
+        if width != self._width:
+            self._width, self._columns = width, columns_for(width - len(MARK))
+            self.refresh()
 
     def _place(self) -> int:
         """Where the chosen request is now; about where it was, when it is gone."""
@@ -83,26 +89,31 @@ class RequestsTable(ScrollView, can_focus=True):
             hint = self._empty[y - 2] if not self.rows and 2 <= y < len(self._empty) + 2 else ()
             return ((" " * len(MARK), ""), *hint), False
         here = index == self._cursor
-        columns = columns_for(self._width - len(MARK))
         mark: Piece = (MARK if here else " " * len(MARK), "accent")
-        return (mark, *row_line(columns, self.rows[index], self._moment)), here
+        return (mark, *row_line(self._columns, self.rows[index], self._moment)), here
 
     def render_line(self, y: int) -> Strip:
         width = self._width
         if y == 0:
-            titles: Line = ((" " * len(MARK), ""), *head(columns_for(width - len(MARK))))
+            titles: Line = ((" " * len(MARK), ""), *head(self._columns))
             return to_strip(self, titles, width, self.rich_style)
-        line, here = self._painted[y] = self._line(y)
+        line, here = self._painted[y] = self._fresh.pop(y) if y in self._fresh else self._line(y)
         self.rendered += len(line) > 1
         base = self.rich_style
         return to_strip(self, line, width, base + self.get_component_rich_style("requests--cursor") if here else base)
 
     def on_resize(self) -> None:
         self._painted.clear()
+        self._measure()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        self._fresh.clear()
+        super().watch_scroll_y(old_value, new_value)
 
     def _move_to(self, index: int) -> None:
         if not self.rows:
             return
+        self._fresh.clear()
         self._cursor = max(0, min(index, len(self.rows) - 1))
         self._chosen = self.rows[self._cursor].id
         page = max(1, self.size.height - 1)
