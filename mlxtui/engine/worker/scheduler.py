@@ -28,7 +28,8 @@ from mlxtui.engine.worker.prefill import Prefiller
 from mlxtui.engine.worker.slot import Prompt, Slot
 
 _BUSY, _ALONE = 0.05, 0.2  # seconds of prefill in a step: while somebody decodes, and while nobody does
-_MANY = 4  # prompts waiting: each token that running jobs wait for lets several others begin
+_MANY = 4  # prompts waiting are a rush: steps of a batch that fills slowly are dear, so it gets most of the time
+_RUSH, _LONGEST = 4, 0.4  # as a multiple of a decode step, and at most
 _SHARED = 0.75  # of it for short prompts in one pass; what is left is for long ones, or those would starve
 _CLEAN_EVERY = 512
 _log = logging.getLogger("mlxtui.engine")
@@ -55,6 +56,7 @@ class Scheduler:
         self._ready: deque[Slot] = deque()
         self._batch = Batch(model.module)
         self._prefiller = Prefiller(model.module, clock)
+        self._clock, self._pace = clock, 0.0  # seconds that the last decode step took
         self._memory = Memory(memory_limit, model.info.weights_bytes, model.slot_bytes, model.info.kv_bytes_per_token)
         self.cache = PrefixCache(model.module, cache_bytes)
         self._prefills: list[Prefill] = []
@@ -88,12 +90,18 @@ class Scheduler:
             self.cache.shrink(self._memory.spare([len(slot.tokens) for slot in self._active]))
             mx.clear_cache()
         self._fill_slots()
+        waited = 0.0
         if self._prefilling:
-            self._attempt(self._batch.settle)
+            waited = self._timed(self._batch.settle)
             self._prefill()
         self._attempt(self._join)
-        self._attempt(self._decode)
+        self._pace = waited + self._timed(self._decode)
         return self._report()
+
+    def _timed(self, action: Callable[[], None]) -> float:
+        began = self._clock()
+        self._attempt(action)
+        return self._clock() - began
 
     @property
     def _active(self) -> list[Slot]:
@@ -120,15 +128,20 @@ class Scheduler:
         self._prefilling.append(slot)
 
     def _prefill(self) -> None:
-        budget = _BUSY if self._batch.slots else _ALONE
-        if len(self._prefilling) >= _MANY:
-            budget = max(budget, 2 * _BUSY)
+        budget = self._budget()
         left = budget - self._prefill_together(budget * _SHARED)
         shared = left < budget
         for slot in list(self._prefilling):
             if left > budget / 4 and not (shared and self._prefiller.is_short(slot)):
                 self._prefilling.remove(slot)
                 left -= self._prefill_alone(slot, left)
+
+    def _budget(self) -> float:
+        if not self._batch.slots:
+            return _ALONE
+        if len(self._prefilling) < _MANY:
+            return _BUSY
+        return min(max(2 * _BUSY, _RUSH * self._pace), _LONGEST)
 
     def _prefill_alone(self, slot: Slot, seconds: float) -> float:
         took = 0.0
