@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from queue import Full, Queue
 
 from mlxtui.events import (
     EngineDown,
@@ -19,6 +22,31 @@ from mlxtui.events import (
     ServerStopping,
 )
 from mlxtui.text import safe_line
+
+
+class Printer:
+    """Writes lines to stdout from a thread of its own: a paused terminal or a full pipe must not hold up the server."""
+
+    def __init__(self, pending: int = 10_000) -> None:
+        self._lines: Queue[str | None] = Queue(pending)
+        self._thread = threading.Thread(target=self._write, name="console", daemon=True)
+        self._thread.start()
+
+    def print(self, line: str) -> None:
+        """Queue `line`; it is dropped when nobody reads and too many wait already."""
+        with suppress(Full):
+            self._lines.put_nowait(line)
+
+    def close(self, patience: float = 1.0) -> None:
+        """Let what is queued be written, if somebody reads."""
+        with suppress(Full):
+            self._lines.put_nowait(None)
+        self._thread.join(patience)
+
+    def _write(self) -> None:
+        with suppress(OSError):  # the reader has gone: so have we
+            while (line := self._lines.get()) is not None:
+                print(line, flush=True)
 
 
 class Console:
