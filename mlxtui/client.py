@@ -23,7 +23,6 @@ from mlxtui import __version__
 from mlxtui.answer import Answer
 from mlxtui.errors import UserError
 from mlxtui.events import Event, from_json
-from mlxtui.settings import LOOPBACK
 from mlxtui.state import State, fold
 
 LinkStatus = Literal["connecting", "connected", "gone"]
@@ -197,7 +196,7 @@ def _http_client(url: str, api_key: str | None) -> httpx2.AsyncClient:
             headers=headers | {"user-agent": f"mlxtui/{__version__}"},
             timeout=_TIMEOUT,
             verify=parts.scheme == "https",
-            trust_env=parts.hostname not in LOOPBACK,
+            trust_env=parts.hostname not in ("127.0.0.1", "::1", "localhost"),
         )
     except (httpx2.InvalidURL, ValueError) as error:
         raise ServerUnreachable(f"{url!r} is not a URL: {error}") from error

@@ -188,6 +188,11 @@ class Dashboard(App[Outcome]):
         yield from super().get_system_commands(screen)
 
     async def action_quit(self) -> None:
+        """Where no server can be reached there is nothing to ask, unless it is ours and still starting."""
+        status = self.client.link.status
+        if status == "gone" or (status == "connecting" and not self._owns_server):
+            self.exit(Outcome("leave"))
+            return
         if self._owns_server:
             question, leave = "Quit: what becomes of the server?", Choice("l", "leave it running", "leave")
         else:

@@ -240,6 +240,16 @@ def test_quit_asks_what_becomes_of_the_server(owns: bool, keys: list[str], outco
     play(scene())
 
 
+@pytest.mark.parametrize(("owns", "link"), [(True, Link("gone")), (False, Link("gone")), (False, Link("connecting"))])
+def test_quit_asks_nothing_where_there_is_no_server(owns: bool, link: Link) -> None:
+    async def scene() -> None:
+        async with dashboard(StillClient(busy(), link), owns_server=owns) as (app, pilot):
+            await pilot.press("q")
+            assert app.return_value == Outcome("leave")
+
+    play(scene())
+
+
 @pytest.mark.parametrize("stay", ["n", "escape", "q"])
 def test_quit_can_stay(stay: str) -> None:
     async def scene() -> None:
