@@ -17,7 +17,7 @@ from tests.engine.drive import GREEDY, Drive, alone, prompt
 KINDS = ("plain", "sliding", "recurrent")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, "leaky"])
 def test_a_batch_of_32_gives_each_job_what_it_gets_alone(models: Models, kind: str) -> None:
     model = models(kind)
     work = [(prompt(i, 1 + 7 * i % 90), 8 + i % 30) for i in range(32)]

@@ -27,6 +27,8 @@ _CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_l
 class Model:
     """A loaded model: `module` is mlx-lm's, `vocab` the width of its logits, `batchable` whether its caches merge.
 
+    `paddable`: prompts of unequal length may share a pass. Attention masks padding by the cache; of the recurrent
+    models some let it leak into the state (mamba in mlx-lm 0.32.2 does), so none of them is trusted with it.
     `slot_bytes` is what one sequence needs besides the KV cache that grows with it: sliding windows, recurrent states.
     """
 
@@ -37,6 +39,7 @@ class Model:
     vocab: int
     slot_bytes: int
     batchable: bool
+    paddable: bool
 
 
 def load(name: str, context_length: int | None, tell: Callable[[str], None]) -> Model:
@@ -66,8 +69,16 @@ def load(name: str, context_length: int | None, tell: Callable[[str], None]) -> 
         sampling=_sampling(path),
         device=device.name(),
     )
-    slot_bytes = sum(_fixed(c) for c in cache)
-    return Model(module, tokenizer, Detokenizers(tokenizer), info, vocab, slot_bytes, all(map(_merges, cache)))
+    return Model(
+        module,
+        tokenizer,
+        Detokenizers(tokenizer),
+        info,
+        vocab,
+        slot_bytes=sum(_fixed(c) for c in cache),
+        batchable=all(map(_merges, cache)),
+        paddable=all(isinstance(c, KVCache | RotatingKVCache) for c in cache),
+    )
 
 
 def _read(name: str, path: Path) -> tuple[Any, Any, dict[str, Any]]:

@@ -49,7 +49,7 @@ class Scheduler:
     ) -> None:
         self._detokenizers = model.detokenizers
         self._capacity = max_running if model.batchable else 1
-        self._sharing = model.batchable
+        self._sharing = model.batchable and model.paddable
         self._eos = frozenset(model.tokenizer.eos_token_ids)
         self._waiting: deque[Prompt] = deque()
         self._prefilling: deque[Slot] = deque()
