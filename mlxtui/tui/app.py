@@ -32,6 +32,7 @@ from mlxtui.tui.screens.inspector import InspectorScreen
 from mlxtui.tui.screens.reader import Reader
 from mlxtui.tui.snippets import curl, python
 from mlxtui.tui.text import one_line
+from mlxtui.tui.transcript import text_lines
 from mlxtui.tui.view import Live, View
 from mlxtui.tui.widgets.columns import short_id
 from mlxtui.tui.widgets.requests import RequestsTable
@@ -170,8 +171,10 @@ class Dashboard(App[Outcome]):
         tool = await asyncio.to_thread(system_copy, text, os.environ)
         if tool is None:
             self.copy_to_clipboard(text)
-        how = f"copied with {tool}" if tool else "sent to the terminal's clipboard (OSC 52)"
-        self.push_screen(Reader(f"{short_id(message.request)} as {message.kind}: {how}", _lines(text)))
+        how = f"copied with {tool}" if tool else "sent to the terminal (OSC 52)"
+        self.push_screen(
+            Reader(f"{short_id(message.request)} as {message.kind}", text_lines(text), f"{how} · esc back")
+        )
 
     def action_help(self) -> None:
         bindings = [active.binding for active in self.screen.active_bindings.values()]
@@ -208,10 +211,6 @@ class Dashboard(App[Outcome]):
     def _quit(self, answer: str | None) -> None:
         if answer is not None:
             self.exit(Outcome("stop" if answer == "stop" else "leave"))
-
-
-def _lines(text: str) -> list[tuple[tuple[str, Literal[""]], ...]]:
-    return [((line, ""),) for line in text.split("\n")]
 
 
 def run_dashboard(url: str, api_key: str | None, owns_server: bool, failure: Failure | None = None) -> Outcome:
