@@ -56,6 +56,7 @@ FLAGS = (
     Flag("log_file", Path, "Where the log goes.", "logs/server.log in the state directory", "Logs and recordings"),
     Flag("record", Path, "Write every exchange to this recording.", "", "Logs and recordings"),
     Flag("replay", Path, "Answer from this recording instead of a model.", "", "Logs and recordings"),
+    Flag("replay_speed", float, "Times the recorded speed; 0: as fast as it goes.", "1", "Logs and recordings"),
 )
 SOURCES = "Every flag can also be set in mlxtui.toml (port = 8080) or in the environment (MLXTUI_PORT=8080)."
 
@@ -146,6 +147,7 @@ def check(
     select: Annotated[list[str] | None, typer.Option(help="Only these: id, start of ids, level or glob.")] = None,
     skip: Annotated[list[str] | None, typer.Option(help="All but these.")] = None,
     timeout: Annotated[float, typer.Option(help="Seconds per check.")] = 60.0,
+    warmup: Annotated[float, typer.Option(help="Seconds for the very first token.")] = 15.0,
     concurrency: Annotated[int, typer.Option(help="Checks at a time.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     list_only: Annotated[bool, typer.Option("--list", help="Show the checks and exit.")] = False,
@@ -162,6 +164,7 @@ def check(
         select=_patterns(select),
         skip=_patterns(skip),
         timeout=timeout,
+        warmup=warmup,
         concurrency=concurrency,
         json=as_json,
         list_only=list_only,

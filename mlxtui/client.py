@@ -23,7 +23,6 @@ from mlxtui import __version__
 from mlxtui.answer import Answer
 from mlxtui.errors import UserError
 from mlxtui.events import Event, from_json
-from mlxtui.settings import LOOPBACK
 from mlxtui.state import State, fold
 
 LinkStatus = Literal["connecting", "connected", "gone"]
@@ -128,7 +127,7 @@ class ServerClient:
         Raises:
             NotThere: its body is no longer kept.
         """
-        return await self._json("GET", f"/mlxtui/requests/{quote(request, safe='')}")
+        return await self._json("GET", f"{_path(request)}")
 
     async def cancel(self, request: str) -> None:
         """End a request.
@@ -136,7 +135,7 @@ class ServerClient:
         Raises:
             NotThere: it has already ended.
         """
-        answer = await self._json("POST", f"/mlxtui/requests/{quote(request, safe='')}/cancel")
+        answer = await self._json("POST", f"{_path(request)}/cancel")
         if not answer.get("cancelled"):
             raise NotThere("it has already ended")
 
@@ -153,7 +152,7 @@ class ServerClient:
         """
         answer = Answer()
         try:
-            async with self._sse(f"/mlxtui/requests/{quote(request, safe='')}/output", {}) as source:
+            async with self._sse(f"{_path(request)}/output", {}) as source:
                 async for item in source:
                     if item.event == "end":
                         return
@@ -197,10 +196,14 @@ def _http_client(url: str, api_key: str | None) -> httpx2.AsyncClient:
             headers=headers | {"user-agent": f"mlxtui/{__version__}"},
             timeout=_TIMEOUT,
             verify=parts.scheme == "https",
-            trust_env=parts.hostname not in LOOPBACK,
+            trust_env=parts.hostname not in ("127.0.0.1", "::1", "localhost"),
         )
     except (httpx2.InvalidURL, ValueError) as error:
         raise ServerUnreachable(f"{url!r} is not a URL: {error}") from error
+
+
+def _path(request: str) -> str:
+    return f"/mlxtui/requests/{quote(request, safe='', errors='replace')}"
 
 
 def _with_scheme(url: str) -> str:

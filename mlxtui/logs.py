@@ -12,6 +12,8 @@ from mlxtui.events import Event, Logged, LogLevel
 from mlxtui.settings import Settings
 from mlxtui.text import safe_line
 
+_TRANSCRIPT = logging.getLogger("mlxtui.console")
+
 
 class FeedHandler(logging.Handler):
     """Publishes records as `Logged` events; `publish` must be callable from any thread."""
@@ -48,4 +50,11 @@ def configure(settings: Settings, publish: Callable[[Event], None]) -> logging.L
         logger.handlers = [file, FeedHandler(publish)]
         logger.setLevel(settings.log_level.upper() if name == "mlxtui" else "WARNING")
         logger.propagate = False
+    _TRANSCRIPT.handlers, _TRANSCRIPT.propagate = [file], False
+    _TRANSCRIPT.setLevel(settings.log_level.upper())
     return logging.getLogger("hypercorn.error")
+
+
+def transcribe(line: str) -> None:
+    """A line of the console, into the file only: the feed has the event it came from."""
+    _TRANSCRIPT.info("%s", line)

@@ -62,7 +62,7 @@ class Writer:
 
     def _lines(self, lines: Iterable[Mapping[str, Any]]) -> None:
         text = "".join(json.dumps(self._blotted(line), ensure_ascii=False) + "\n" for line in lines)
-        with self._path.open("a", encoding="utf-8") as file:
+        with self._path.open("a", encoding="utf-8", errors="backslashreplace") as file:  # \ud800 is JSON's escape too
             file.write(text)
 
     def _blotted(self, value: Any) -> Any:

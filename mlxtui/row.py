@@ -81,7 +81,8 @@ class Row:
         return max(0.0, left - max(0.0, now - self.prefill_seen))
 
     def cached_share(self) -> float | None:
-        return self.cached_tokens / self.prompt_tokens if self.prompt_tokens else None
+        """Of the prompt; not known before the prefill."""
+        return self.cached_tokens / self.prompt_tokens if self.prompt_tokens and self.state != "queued" else None
 
     def stalled(self, now: float) -> bool:
         return self.state == "decode" and now - self.last_token > STALLED_AFTER

@@ -24,6 +24,7 @@ from hypercorn.typing import ASGIFramework
 from mlxtui import __version__, logs, recording
 from mlxtui.bus import Bus
 from mlxtui.engine.interface import Engine
+from mlxtui.engine.process import EngineProcess
 from mlxtui.engine.replay import ReplayEngine, model_from_json
 from mlxtui.errors import ModelUnusable, PortInUse, UserError
 from mlxtui.events import EngineDown, Event, ServerStarted, ServerStopping
@@ -31,7 +32,7 @@ from mlxtui.recorded import Recording
 from mlxtui.recording import Writer
 from mlxtui.server import replayed
 from mlxtui.server.app import create_app
-from mlxtui.server.console import Console
+from mlxtui.server.console import Console, Printer
 from mlxtui.server.exchange import Ledger
 from mlxtui.server.recorder import Recorder, RecordingEngine
 from mlxtui.settings import Settings
@@ -55,6 +56,7 @@ class _Server:
         self._settings = settings
         self._listener = listener
         self._console = Console()
+        self._printer = Printer()
         self._fault: UserError | None = None
 
     async def run(self) -> None:
@@ -70,6 +72,7 @@ class _Server:
             await self._serve(app, _config(self._listener, logger))
         finally:
             await engine.close()
+            self._printer.close()
         if self._fault:
             raise self._fault
 
@@ -77,7 +80,7 @@ class _Server:
         """The engine and the application over it; recorded sessions are played, and recordings made, in between."""
         settings = self._settings
         played = recording.read(settings.replay) if settings.replay else None
-        engine = _replay(played, settings, self._publish) if played else _engine(settings, self._publish)
+        engine = _replay(played, settings, self._publish) if played else EngineProcess(settings, self._publish)
         taped = RecordingEngine(engine) if settings.record else None
         app = create_app(taped or engine, self._bus, self._ledger, settings, self._stop)
         if played:
@@ -134,7 +137,8 @@ class _Server:
     def _publish(self, event: Event) -> None:
         self._bus.publish(event)
         for line in self._console.lines(event):
-            print(line, flush=True)
+            self._printer.print(line)
+            logs.transcribe(line)
         if isinstance(event, EngineDown) and event.retry_in is None and not self._stopping.is_set():
             self._fault = ModelUnusable(event.detail)
             self._stop()
@@ -143,12 +147,6 @@ class _Server:
 def _replay(played: Recording, settings: Settings, publish: Callable[[Event], None]) -> Engine:
     runs = {exchange.id: exchange.run for exchange in played.exchanges if exchange.run}
     return ReplayEngine(runs, model_from_json(played.header.model), settings.replay_speed or None, publish)
-
-
-def _engine(settings: Settings, publish: Callable[[Event], None]) -> Engine:
-    from mlxtui.engine.process import EngineProcess
-
-    return EngineProcess(settings, publish)
 
 
 async def _stay_with_http_1(protocol: H11Protocol, request: object) -> None:

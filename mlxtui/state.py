@@ -231,12 +231,12 @@ def _lifecycle(state: State, event: ServerStarted | ServerStopping | ModelLoadin
             state.server.stopping = True
             _log(state, t, "warning", f"stopping: running requests have {grace:g} s")
         case ModelLoading(t=t, model=name, detail=detail):
-            state.model = Model(name, "loading", detail, since=t)
+            state.model, state.memory = Model(name, "loading", detail, since=t), Memory()
             _log(state, t, "info", f"loading {name}: {detail}" if detail else f"loading {name}")
         case ModelReady():
             _ready(state, event)
         case EngineDown(t=t, detail=detail, retry_in=retry_in):
-            model = state.model
+            model, state.memory = state.model, Memory()
             model.status, model.detail, model.since = "down", detail, t
             model.retry_at = None if retry_in is None else t + retry_in
             again = "no further try" if retry_in is None else f"next try in {retry_in:g} s"

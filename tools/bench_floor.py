@@ -1,7 +1,8 @@
 """How much of the bare batch loop's speed reaches a client: mlx-lm's BatchGenerator in-process beside our engine.
 
 Same model, same prompts, greedy, no end-of-sequence, so all three generate the same number of tokens. Contestants take
-turns within each round and ratios are taken per round: a busy machine slows a whole round, not one contestant.
+turns within each round and ratios are taken per round: a busy machine slows a whole round, not one contestant. Beside
+the speed stands the processor time per token, all processes together, which a busy machine disturbs less.
 
     uv run --no-sync python tools/bench_floor.py [--model DIR] [--clients 1 8 32] [--tokens 128] [--rounds 5]
 """
@@ -18,6 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
+import psutil
+
 from mlxtui.engine.interface import ChatPrompt, Job, Piece
 from mlxtui.engine.process import EngineProcess
 from mlxtui.engine.worker.locate import find
@@ -28,7 +31,7 @@ from mlxtui.settings import EMBEDDED_MODEL, Settings
 from mlxtui.types import Message, Sampling
 
 GREEDY = Sampling(temperature=0.0, top_p=1.0, top_k=0, min_p=0.0)
-Contestant = Callable[[list[Job]], float]
+Contestant = Callable[[list[Job]], int]
 
 
 def endless(model: str, directory: Path) -> Path:
@@ -52,46 +55,41 @@ def jobs(clients: int, tokens: int, nonce: str) -> list[Job]:
     return [Job(f"{nonce}-{i}", prompt, GREEDY, tokens) for i, prompt in enumerate(prompts)]
 
 
-def bare_loop(model: Model, work: list[Job]) -> float:
-    """mlx-lm's BatchGenerator as its own batch_generate drives it; returns tokens per second."""
+def bare_loop(model: Model, work: list[Job]) -> int:
+    """mlx-lm's BatchGenerator as its own batch_generate drives it; returns the tokens generated."""
     from mlx_lm.generate import BatchGenerator
 
     prompts = [prepared[1].tokens for job in work if isinstance(prepared := prepare(model, job), tuple)]
     generator = BatchGenerator(model.module, max_tokens=work[0].max_tokens or 1)
-    began = time.perf_counter()
     generator.insert(prompts)
     count, left = 0, len(prompts)
     while left:
         _, responses = generator.next()
         count += len(responses)
         left -= sum(response.finish_reason is not None for response in responses)
-    took = time.perf_counter() - began
     generator.close()
-    return count / took
+    return count
 
 
-def scheduler_alone(model: Model, scheduler: Scheduler, work: list[Job]) -> float:
+def scheduler_alone(model: Model, scheduler: Scheduler, work: list[Job]) -> int:
     """Our batch loop in this process: no sockets, but text and reports as for a client."""
     prompts = [prepared[1] for job in work if isinstance(prepared := prepare(model, job), tuple)]
-    began = time.perf_counter()
     for prompt in prompts:
         scheduler.admit(prompt)
     count = 0
     while not scheduler.idle:
         count += sum(len(piece.tokens) for piece in scheduler.step().pieces)
-    return count / (time.perf_counter() - began)
+    return count
 
 
-async def whole_engine(engine: EngineProcess, work: list[Job]) -> float:
+async def whole_engine(engine: EngineProcess, work: list[Job]) -> int:
     """Chat template, tokenizer, worker process and socket included."""
 
     async def consume(job: Job) -> int:
         found = [output async for outputs in engine.run(job) for output in outputs if isinstance(output, Piece)]
         return sum(len(piece.tokens) for piece in found)
 
-    began = time.perf_counter()
-    counts = await asyncio.gather(*map(consume, work))
-    return sum(counts) / (time.perf_counter() - began)
+    return sum(await asyncio.gather(*map(consume, work)))
 
 
 async def started(path: Path, running: int) -> EngineProcess:
@@ -114,28 +112,41 @@ def measure(path: Path, clients: list[int], tokens: int, rounds: int) -> None:
         "scheduler": lambda work: scheduler_alone(model, scheduler, work),
         "engine": lambda work: loop.run_until_complete(whole_engine(engine, work)),
     }
-    print("| clients | bare loop tok/s | scheduler tok/s | engine tok/s | scheduler / bare | engine / bare |")
-    print("|--:|--:|--:|--:|--:|--:|")
+    print("| clients | bare loop tok/s | scheduler | engine | scheduler / bare | engine / bare | CPU ms per token |")
+    print("|--:|--:|--:|--:|--:|--:|--:|")
+    worker = psutil.Process(engine.pid)
     for count in clients:
-        print(row(count, tokens, rounds, contestants), flush=True)
+        print(row(count, tokens, rounds, contestants, worker), flush=True)
     loop.run_until_complete(engine.close())
     loop.close()
 
 
-def row(clients: int, tokens: int, rounds: int, contestants: dict[str, Contestant]) -> str:
-    figures: dict[str, list[float]] = {name: [] for name in contestants}
+def row(clients: int, tokens: int, rounds: int, contestants: dict[str, Contestant], worker: psutil.Process) -> str:
+    speeds: dict[str, list[float]] = {name: [] for name in contestants}
+    costs: dict[str, list[float]] = {name: [] for name in contestants}
     for turn in range(rounds + 1):
         order = list(contestants) if turn % 2 else list(reversed(contestants))
         for name in order:
-            speed = contestants[name](jobs(clients, tokens, f"{clients}-{turn}-{name}"))
+            work = jobs(clients, tokens, f"{clients}-{turn}-{name}")
+            began, spent = time.perf_counter(), processor_time(worker)
+            count = contestants[name](work)
             if turn:  # the first round only warms up
-                figures[name].append(speed)
-    speeds = [f"{median(figures[name]):.0f}" for name in contestants]
+                speeds[name].append(count / (time.perf_counter() - began))
+                costs[name].append(1000 * (processor_time(worker) - spent) / count)
     ratios = [
-        f"{median(ours / bare for ours, bare in zip(figures[name], figures['bare loop'], strict=True)):.2f}"
+        median(ours / bare for ours, bare in zip(speeds[name], speeds["bare loop"], strict=True))
         for name in ("scheduler", "engine")
     ]
-    return "| " + " | ".join([str(clients), *speeds, *ratios]) + " |"
+    cells = [f"{median(speeds[name]):.0f}" for name in contestants] + [f"{ratio:.2f}" for ratio in ratios]
+    return (
+        "| " + " | ".join([str(clients), *cells, " / ".join(f"{median(cost):.2f}" for cost in costs.values())]) + " |"
+    )
+
+
+def processor_time(worker: psutil.Process) -> float:
+    """Seconds that this process and the worker have computed so far."""
+    used = worker.cpu_times()
+    return time.process_time() + used.user + used.system
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ are written all the same.
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import os
@@ -29,7 +30,7 @@ from mlxtui.recorded import RecordedExchange, Recording
 from mlxtui.replay import run_replay
 
 TARGET = Path(__file__).parents[1] / "recordings"
-SERVE = ("mlxtui", "serve", "--context-length", "1024", "--port", "0")
+SERVE = "mlxtui serve --context-length 1024"
 MARK = "x-recording"
 CHAT = "/v1/chat/completions"
 TOLD: list[str] = []
@@ -62,7 +63,7 @@ class Client:
 
 def _request(question: str | list[dict[str, Any]], fields: dict[str, Any]) -> dict[str, Any]:
     messages = [user(question)] if isinstance(question, str) else question
-    return {"model": "mlxtui-tiny", "messages": messages, "temperature": 0, "seed": 1, "max_tokens": 64} | fields
+    return {"model": "default", "messages": messages, "temperature": 0, "seed": 1, "max_tokens": 64} | fields
 
 
 def user(text: str) -> dict[str, Any]:
@@ -99,9 +100,8 @@ async def capital(client: Client) -> None:
     """The capital of France, plain and streamed, and the list of models: the shapes every client meets first."""
     says((await client.ask("What is the capital of France?")).content, "Paris")
     says(await client.stream("What is the capital of France?"), "Paris")
-    async for _ in client.openai.models.list():
-        pass
-    await client.openai.models.retrieve("mlxtui-tiny")
+    async for model in client.openai.models.list():
+        await client.openai.models.retrieve(model.id)
 
 
 async def memory(client: Client) -> None:
@@ -258,9 +258,9 @@ async def talk(url: str) -> None:
         TOLD[before:] = [f"{name}: {line}" for line in TOLD[before:]]
 
 
-def serve(file: Path) -> None:
+def serve(file: Path, model: list[str]) -> None:
     """Run the sessions against a server of our own that records to `file`."""
-    command = [sys.executable, "-m", *SERVE, "--record", str(file)]
+    command = [sys.executable, "-m", *SERVE.split(), *model, "--port", "0", "--record", str(file)]
     environ = {k: v for k, v in os.environ.items() if not k.startswith("MLXTUI_")} | {"PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ, cwd=file.parent) as server:
         assert server.stdout
@@ -303,8 +303,8 @@ README = """# Recorded sessions
 
 What real clients asked the embedded model, what it emitted, and what the server answered, one JSON object a line
 (the format is described in `mlxtui/recorded.py` and `mlxtui/recording.py`). Nothing in here is written by hand:
-`just record` (`uv run python tools/record.py`) talks to `{serve} --record FILE` through the official `openai` client
-and raw HTTP, at temperature 0 with a seed, and rewrites all files and this page.
+`just record` (`uv run python tools/record.py`) talks to `{serve} --record FILE` through the
+official `openai` client and raw HTTP, at temperature 0 with a seed, and rewrites all files and this page.
 
 `mlxtui replay recordings/*.jsonl` sends the recorded requests through the real server, whose engine plays the recorded
 pieces, and compares every answer: parsers, API, framing and errors are held by real model output on any machine,
@@ -315,24 +315,35 @@ without a model, in seconds. The tests do the same. `--update` takes over answer
 | file | exchanges | what it proves |
 |---|---|---|
 {rows}
+{wrong}"""
+WRONG = """
+The model is small. Here it did not say what it was asked for, which changes nothing about what the files prove:
+
+{lines}
 """
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(description="Record sessions of real clients.")
+    parser.add_argument("model", nargs="*", help="another model's directory, to try the sessions out")
+    parser.add_argument("--out", type=Path, default=TARGET)
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        serve(Path(folder) / "all.jsonl")
+        serve(Path(folder) / "all.jsonl", options.model)
         sessions = split(recording.read(Path(folder) / "all.jsonl"))
-    for old in TARGET.glob("*.jsonl"):
+    options.out.mkdir(exist_ok=True)
+    for old in options.out.glob("*.jsonl"):
         old.unlink()
     files = []
     for name, session in sessions.items():
-        files.append(TARGET / f"{name}.jsonl")
+        files.append(options.out / f"{name}.jsonl")
         recording.write(files[-1], session)
         files[-1].chmod(0o644)
     rows = "\n".join(
         f"| `{name}.jsonl` | {len(session.exchanges)} | {session.header.note} |" for name, session in sessions.items()
     )
-    (TARGET / "README.md").write_text(README.format(serve=" ".join(SERVE[:-2]), rows=rows), encoding="utf-8")
+    wrong = WRONG.format(lines="\n".join(f"* {line[:160]}" for line in TOLD)) if TOLD else ""
+    (options.out / "README.md").write_text(README.format(serve=SERVE, rows=rows, wrong=wrong), encoding="utf-8")
     print(*(f"the model got this wrong: {line}" for line in TOLD), sep="\n")
     return run_replay(files) or int(bool(TOLD))
 

@@ -161,7 +161,10 @@ class EngineProcess:
         setup = Setup(
             self._settings.model, self._settings.context_length, self._settings.max_running, self._settings.cache_bytes
         )
-        self._child = child = await Child.spawn(setup, self._log)
+        try:
+            self._child = child = await Child.spawn(setup, self._log)
+        except OSError as error:
+            return f"the engine can't be started: {error}"
         watchdog = asyncio.create_task(self._watch(child), name="engine watchdog")
         try:
             while (report := await child.receive()) is not None:
@@ -176,10 +179,9 @@ class EngineProcess:
         return died
 
     def _go_down(self, died: str, pause: float) -> None:
-        detail = f"{died}; it is being restarted"
-        self._status = EngineStatus("restarting", f"the engine is being restarted: {died}", retry_after=pause + 1)
-        self._abandon(EngineFailed(f"the engine died while answering this request ({died}); it is being restarted"))
-        self._publish(EngineDown(time.time(), detail, pause))
+        self._status = EngineStatus("restarting", "the engine died and is being restarted", retry_after=pause + 1)
+        self._abandon(EngineFailed("the engine died while answering this request; it is being restarted"))
+        self._publish(EngineDown(time.time(), f"{died}; it is being restarted", pause))
 
     def _abandon(self, error: ApiError) -> None:
         """Everything in flight ends here."""

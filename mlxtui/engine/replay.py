@@ -8,17 +8,21 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from typing import Any, Literal
 
 from mlxtui import errors
 from mlxtui.engine.interface import EngineStatus, Job, Output, ParsedCall, Piece, Prefill, Rendered
 from mlxtui.errors import ApiError, EngineFailed, NotFound, Unavailable
 from mlxtui.events import Decoded, EngineStep, Event, ModelReady, PrefillProgress, RequestQueued
-from mlxtui.recorded import RecordedFailure, RecordedPiece, RecordedRun
+from mlxtui.recorded import RecordedCalls, RecordedFailure, RecordedPiece, RecordedRun
 from mlxtui.types import Channel, Dialect, ModelInfo, Tool
 
 Pace = Callable[[Job, int, float], Awaitable[None]]
 """Awaited before each batch of a job: number -1 is the rendered prompt, 0 the first pieces; with the recorded wait."""
+
+_played: ContextVar[RecordedRun | None] = ContextVar("played", default=None)
+"""The run of the job whose task this is: `parse_calls` is not told for which job it is asked."""
 
 SCRIPTED_MODEL = ModelInfo(
     id="scripted",
@@ -41,7 +45,6 @@ class ReplayEngine:
     ) -> None:
         self.live: dict[str, Job] = {}
         self._find: Callable[[Job], RecordedRun | None] = lambda job: sessions.get(job.id.partition("+")[0])
-        self._calls = _calls(sessions.values())
         self._info = model
         self._publish = publish
         self._pace = pace or _at(speed)
@@ -72,11 +75,11 @@ class ReplayEngine:
             opens_in=opens_in,
             pieces=tuple(_scripted(pieces)) or (RecordedPiece(0.001, "", ()),),
             finish=None if failure else finish,
+            calls=tuple(_recorded_calls(calls or {})),
             failure=failure_of(failure) if failure else None,
         )
         engine = cls({}, model, publish=publish, pace=pace)
         engine._find = lambda _: run
-        engine._calls.update(calls or {})
         return engine
 
     @property
@@ -98,6 +101,7 @@ class ReplayEngine:
         if run is None:
             raise NotFound("this request is not in the recording", code="not_recorded")
         self.live[job.id] = job
+        _played.set(run)
         try:
             number = -2
             for number, (dt, batch) in enumerate(_batches(job.id, run), -1):
@@ -109,10 +113,12 @@ class ReplayEngine:
                 await self._pace(job, number + 1, 0)
                 raise _end(run)
         finally:
-            del self.live[job.id]
+            self.live.pop(job.id, None)
 
     async def parse_calls(self, text: str, tools: tuple[Tool, ...]) -> tuple[ParsedCall, ...]:
-        return self._calls.get(text, ())
+        run = _played.get() or RecordedRun()
+        read = next((read.calls for read in run.calls if read.text == text), ())
+        return tuple(ParsedCall(call["name"], call["arguments"]) for call in read)
 
     async def close(self) -> None:
         self._status = EngineStatus("closed", "the server is shutting down")
@@ -139,6 +145,8 @@ def model_json(model: ModelInfo) -> dict[str, Any]:
         "id": model.id,
         "context_length": model.context_length,
         "created": model.created,
+        "parameters": model.parameters,
+        "weights_bytes": model.weights_bytes,
         "dialect": {"think": dialect.think, "tool": dialect.tool, "tool_syntax": dialect.tool_syntax},
     }
 
@@ -151,7 +159,14 @@ def model_from_json(data: Mapping[str, Any]) -> ModelInfo:
         marks = data["dialect"]
         think, tool = (tuple(marks[name]) if marks[name] else None for name in ("think", "tool"))
         dialect = Dialect(think, tool, marks["tool_syntax"])
-        return ModelInfo(data["id"], data["context_length"], dialect, data["created"])
+        return ModelInfo(
+            id=data["id"],
+            context_length=data["context_length"],
+            dialect=dialect,
+            created=data["created"],
+            parameters=data.get("parameters", 0),
+            weights_bytes=data.get("weights_bytes", 0),
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise errors.UserError(f"the recording's header does not describe its model: {error!r}") from error
 
@@ -207,9 +222,6 @@ def _scripted(pieces: Iterable[str | tuple[str, ...]]) -> Iterator[RecordedPiece
             yield RecordedPiece(0.0 if at else 0.001, text, (token,))
 
 
-def _calls(runs: Iterable[RecordedRun]) -> dict[str, tuple[ParsedCall, ...]]:
-    return {
-        read.text: tuple(ParsedCall(call["name"], call["arguments"]) for call in read.calls)
-        for run in runs
-        for read in run.calls
-    }
+def _recorded_calls(calls: Mapping[str, tuple[ParsedCall, ...]]) -> Iterator[RecordedCalls]:
+    for text, read in calls.items():
+        yield RecordedCalls(text, tuple({"name": call.name, "arguments": call.arguments} for call in read))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from queue import Full, Queue
 
 from mlxtui.events import (
     EngineDown,
@@ -21,12 +24,37 @@ from mlxtui.events import (
 from mlxtui.text import safe_line
 
 
+class Printer:
+    """Writes lines to stdout from a thread of its own: a paused terminal or a full pipe must not hold up the server."""
+
+    def __init__(self, pending: int = 10_000) -> None:
+        self._lines: Queue[str | None] = Queue(pending)
+        self._thread = threading.Thread(target=self._write, name="console", daemon=True)
+        self._thread.start()
+
+    def print(self, line: str) -> None:
+        """Queue `line`; it is dropped when nobody reads and too many wait already."""
+        with suppress(Full):
+            self._lines.put_nowait(line)
+
+    def close(self, patience: float = 1.0) -> None:
+        """Let what is queued be written, if somebody reads."""
+        with suppress(Full):
+            self._lines.put_nowait(None)
+        self._thread.join(patience)
+
+    def _write(self) -> None:
+        with suppress(OSError):  # the reader has gone: so have we
+            while (line := self._lines.get()) is not None:
+                print(line, flush=True)
+
+
 class Console:
-    """Remembers only which requests it has already shown prefilling and decoding."""
+    """Remembers only which requests still have a first prefill and a first decode to be shown."""
 
     def __init__(self) -> None:
-        self._prefilling: set[str] = set()
-        self._decoding: set[str] = set()
+        self._unfilled: set[str] = set()
+        self._undecoded: set[str] = set()
 
     def lines(self, event: Event) -> list[str]:
         clock = time.strftime("%H:%M:%S", time.localtime(event.t))
@@ -59,14 +87,16 @@ class Console:
     def _request(self, event: RequestReceived | RequestQueued | RequestFinished) -> str:
         match event:
             case RequestReceived():
+                self._unfilled.add(event.id)
+                self._undecoded.add(event.id)
                 return (
                     f"{event.endpoint} from {event.client}, model {event.model}{', streamed' if event.stream else ''}"
                 )
             case RequestQueued():
                 return f"queued: {event.prompt_tokens:,} prompt tokens"
             case RequestFinished():
-                self._prefilling.discard(event.id)
-                self._decoding.discard(event.id)
+                self._unfilled.discard(event.id)
+                self._undecoded.discard(event.id)
                 return self._finished(event)
 
     def _finished(self, event: RequestFinished) -> str:
@@ -78,10 +108,10 @@ class Console:
 
     def _step(self, step: EngineStep) -> Iterator[str]:
         for prefill in step.prefills:
-            if prefill.id not in self._prefilling:
-                self._prefilling.add(prefill.id)
+            if prefill.id in self._unfilled:
+                self._unfilled.discard(prefill.id)
                 yield f"{prefill.id[:6]}  prefill: {prefill.total:,} tokens, {prefill.cached:,} of them cached"
         for decoded in step.decoded:
-            if decoded.id not in self._decoding:
-                self._decoding.add(decoded.id)
+            if decoded.id in self._undecoded:
+                self._undecoded.discard(decoded.id)
                 yield f"{decoded.id[:6]}  decode"

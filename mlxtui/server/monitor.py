@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
@@ -45,7 +46,8 @@ def routes(engine: Engine, bus: Bus, ledger: Ledger, settings: Settings, stop: C
     @blueprint.get("/mlxtui/events")
     async def events() -> Response:
         last = request.headers.get("Last-Event-ID", "")
-        return event_stream(_feed(bus, int(last) if last.isdecimal() else None, settings.heartbeat))
+        known = int(last) if re.fullmatch("[0-9]{1,18}", last) else None
+        return event_stream(_feed(bus, known, settings.heartbeat))
 
     @blueprint.get("/mlxtui/requests/<id>")
     async def inspect(id: str) -> Response:

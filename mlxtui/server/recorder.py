@@ -50,6 +50,9 @@ log = logging.getLogger(__name__)
 SHORTEST = 0.0001
 """Seconds: what is apart at all stays apart in the recording."""
 
+MOST_BODY = 32 << 20
+"""Bytes of a request's body that are kept: a client may send without end what the application refuses to read."""
+
 
 @dataclass(slots=True)
 class Tape:
@@ -200,7 +203,8 @@ class Recorder:
 
         async def hear() -> ASGIReceiveEvent:
             message = await receive()
-            body.extend(message.get("body", b""))  # type: ignore[arg-type]
+            if message["type"] == "http.request" and len(body) < MOST_BODY:
+                body.extend(message["body"])
             return message
 
         async def say(message: ASGISendEvent) -> None:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 from textual.app import App, SystemCommand
@@ -31,6 +32,7 @@ from mlxtui.tui.screens.inspector import InspectorScreen
 from mlxtui.tui.screens.reader import Reader
 from mlxtui.tui.snippets import curl, python
 from mlxtui.tui.text import one_line
+from mlxtui.tui.transcript import text_lines
 from mlxtui.tui.view import Live, View
 from mlxtui.tui.widgets.columns import short_id
 from mlxtui.tui.widgets.requests import RequestsTable
@@ -104,6 +106,8 @@ class Dashboard(App[Outcome]):
 
     def draw(self) -> None:
         """One frame: the screens that can be seen draw what changed."""
+        if not self.is_running:
+            return  # a last tick of the timer, while the screens are being taken down
         reached = self.client.state.server.started > 0
         if self._failure is not None and (failed := self._failure(reached)):
             self.exit(Outcome("leave", failed))
@@ -111,7 +115,7 @@ class Dashboard(App[Outcome]):
         view = self.view
         with self.batch_update():
             for screen in reversed(self.screen_stack):
-                if isinstance(screen, Live):
+                if screen.is_running and screen.is_mounted and isinstance(screen, Live):
                     screen.draw(view)
                 if not isinstance(screen, ModalScreen):
                     break
@@ -167,8 +171,10 @@ class Dashboard(App[Outcome]):
         tool = await asyncio.to_thread(system_copy, text, os.environ)
         if tool is None:
             self.copy_to_clipboard(text)
-        how = f"copied with {tool}" if tool else "sent to the terminal's clipboard (OSC 52)"
-        self.push_screen(Reader(f"{short_id(message.request)} as {message.kind}: {how}", _lines(text)))
+        how = f"copied with {tool}" if tool else "sent to the terminal (OSC 52)"
+        self.push_screen(
+            Reader(f"{short_id(message.request)} as {message.kind}", text_lines(text), f"{how} · esc back")
+        )
 
     def action_help(self) -> None:
         bindings = [active.binding for active in self.screen.active_bindings.values()]
@@ -180,16 +186,16 @@ class Dashboard(App[Outcome]):
         for active in screen.active_bindings.values():
             binding = active.binding
             if binding.id and binding.tooltip and not binding.system:
-                action = binding.action
-                yield SystemCommand(
-                    binding.tooltip, f"key {binding.key}", lambda action=action: self._run(screen, action)
-                )
+                run = partial(self.run_action, binding.action, default_namespace=active.node)
+                yield SystemCommand(binding.tooltip, f"key {self.get_key_display(binding)}", run)
         yield from super().get_system_commands(screen)
 
-    async def _run(self, screen: Screen[Any], action: str) -> None:
-        await self.run_action(action, default_namespace=screen.focused or screen)
-
     async def action_quit(self) -> None:
+        """Where no server can be reached there is nothing to ask, unless it is ours and still starting."""
+        status = self.client.link.status
+        if status == "gone" or (status == "connecting" and not self._owns_server):
+            self.exit(Outcome("leave"))
+            return
         if self._owns_server:
             question, leave = "Quit: what becomes of the server?", Choice("l", "leave it running", "leave")
         else:
@@ -205,10 +211,6 @@ class Dashboard(App[Outcome]):
     def _quit(self, answer: str | None) -> None:
         if answer is not None:
             self.exit(Outcome("stop" if answer == "stop" else "leave"))
-
-
-def _lines(text: str) -> list[tuple[tuple[str, Literal[""]], ...]]:
-    return [((line, ""),) for line in text.split("\n")]
 
 
 def run_dashboard(url: str, api_key: str | None, owns_server: bool, failure: Failure | None = None) -> Outcome:

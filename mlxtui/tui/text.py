@@ -22,6 +22,8 @@ Line = tuple[Piece, ...]
 
 def one_line(text: str) -> str:
     """`text` made safe for one line on the screen: a line feed shows as its picture, a tab as a space."""
+    if text.isprintable():
+        return text  # nearly always, and quick: controls, bidi marks and surrogates are none
     return safe_text(text).replace("\n", "\u240a").replace("\t", " ")
 
 
@@ -56,14 +58,15 @@ def joined(parts: list[Line], gap: str, width: int) -> Line:
 
 def wrapped(line: Line, width: int) -> Iterator[Line]:
     """`line` broken at spaces (or inside words that are too long) into lines of at most `width` cells."""
-    if len(line) == 1 and cell_len(line[0][0]) == len(line[0][0]):
+    line = tuple((one_line(text), tone) for text, tone in line)
+    if len(line) == 1 and cells(line) == len(line[0][0]):
         text, tone = line[0]
-        yield from (((part, tone),) for part in _sliced(one_line(text), width))
+        yield from (((part, tone),) for part in _sliced(text, width))
         return
     row: list[Piece] = []
     room = width
     for text, tone in line:
-        for word in _words(one_line(text), width):
+        for word in _words(text, width):
             size = cell_len(word)
             if size > room and row:
                 yield tuple(row)

@@ -31,7 +31,7 @@ def message_lines(body: Mapping[str, Any]) -> list[Line]:
     for turn in turns if isinstance(turns, list) else [turns]:
         lines += _turn(*_said(turn))
     if tools := body.get("tools"):
-        lines += [*_heading("tools", "head"), *(_tool(tool) for tool in tools if isinstance(tool, Mapping)), ()]
+        lines += [*_heading("tools", "head"), *map(_tool, tools if isinstance(tools, list) else [tools]), ()]
     rest = {name: value for name, value in body.items() if name not in LONG}
     return [*lines, *_heading("parameters", "head"), *_parameters(rest)]
 
@@ -72,10 +72,10 @@ def _content(content: Any) -> Iterator[Line]:
             yield from text_lines(json.dumps(content, ensure_ascii=False, indent=2))
 
 
-def _tool(tool: Mapping[str, Any]) -> Line:
-    function = tool.get("function", tool)
+def _tool(tool: Any) -> Line:
+    function = tool.get("function", tool) if isinstance(tool, Mapping) else None
     if not isinstance(function, Mapping):
-        return ()
+        return ((json.dumps(tool, ensure_ascii=False), ""),)
     return ((f"{function.get('name')}", "bold"), (f"  {function.get('description') or ''}".replace("\n", " "), "dim"))
 
 

@@ -23,7 +23,7 @@ DEADLINE = 60.0
 @dataclass(frozen=True)
 class Server:
     url: str
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[bytes]
 
     def client(self, **options: object) -> openai.OpenAI:
         """The official client, strict about the shape of every answer."""
@@ -59,23 +59,19 @@ def command(*flags: str) -> list[str]:
 def serving(home: Path, *flags: str) -> Iterator[Server]:
     """A server on a free port that is ready; it is ended with SIGTERM if the test has not ended it."""
     environ = os.environ | {"MLXTUI_HOME": str(home)}
-    process = subprocess.Popen(
-        command("--port", "0", *flags),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=environ,
-        cwd=home,
-    )
-    assert process.stdout
+    out = home / "out.txt"
+    with out.open("w") as file:
+        process = subprocess.Popen(
+            command("--port", "0", *flags), stdout=file, stderr=subprocess.STDOUT, env=environ, cwd=home
+        )
     try:
-        line = process.stdout.readline()
-        url = re.search(r"http://\S+", line)
-        assert url, line
+        wait_for(lambda: "listening on" in out.read_text() or process.poll() is not None)
+        url = re.search(r"http://\S+", out.read_text())
+        assert url, out.read_text()
         server = Server(url[0], process)
         server.wait_until_ready()
         yield server
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=DEADLINE)
+        process.wait(timeout=DEADLINE)

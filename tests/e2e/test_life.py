@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import signal
 import socket
 import subprocess
@@ -101,3 +103,19 @@ def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
         run = subprocess.run(command("--port", port), capture_output=True, text=True, cwd=tmp_path, timeout=60)
     assert run.returncode == 2
     assert run.stderr == f"mlxtui: port {port} is in use; pick another with --port\n"
+
+
+def test_a_terminal_that_stands_still_does_not_hold_up_the_server(tmp_path: Path) -> None:
+    """stdout is a pipe that nobody reads: more lines than it holds are written, and every request is answered."""
+    environ = os.environ | {"MLXTUI_HOME": str(tmp_path)}
+    bad = {"model": "m" * 60, "messages": []}
+    with subprocess.Popen(command("--port", "0"), stdout=subprocess.PIPE, text=True, env=environ) as process:
+        assert process.stdout
+        found = re.search(r"http://\S+", process.stdout.readline())
+        assert found
+        with httpx2.Client(base_url=found[0], timeout=60) as client:
+            statuses = {client.post("/v1/chat/completions", json=bad).status_code for _ in range(600)}
+        assert statuses == {400}
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0
+        assert process.stdout.read().count("\n") < 2 * 600  # two lines a request: the pipe was full

@@ -12,11 +12,12 @@ import pytest
 from mlx.utils import tree_flatten
 
 from mlxtui.engine.interface import Dialect
-from mlxtui.engine.worker.locate import EMBEDDED, LoadError
+from mlxtui.engine.worker.locate import EMBEDDED, LoadError, find
 from mlxtui.engine.worker.model import load
 from mlxtui.settings import EMBEDDED_MODEL
 from mlxtui.types import Sampling
 from tests.engine.conftest import Models
+from tests.engine.drive import Drive, prompt
 from tests.engine.tiny_models import make_model
 
 ModelDir = Callable[[str], Path]
@@ -41,6 +42,15 @@ def test_a_model_tells_what_it_is(models: Models, model_dir: ModelDir) -> None:
     assert info.kv_bytes_per_token == 2 * 2 * 2 * 16 * 4  # keys and values, layers, heads, width, f32
     assert info.sampling == Sampling()
     assert models("plain").vocab == 320
+
+
+def test_windows_and_states_count_once_per_job_not_per_token(models: Models) -> None:
+    plain, sliding, recurrent = models("plain"), models("sliding"), models("recurrent")
+    assert plain.slot_bytes == 0
+    assert sliding.info.kv_bytes_per_token == 2 * 16 * 4  # one of three layers sees everything
+    assert sliding.slot_bytes == 2 * 24 * 2 * 16 * 4
+    assert recurrent.info.kv_bytes_per_token == 2 * 2 * 16 * 4
+    assert recurrent.slot_bytes == 2 * 64 * 4  # the last two inputs of a convolution over three
 
 
 def test_the_context_can_only_be_made_shorter(model_dir: ModelDir) -> None:
@@ -70,6 +80,30 @@ def test_16_bit_weights_become_32_bit_on_a_cpu(broken: Path) -> None:
     mx.save_safetensors(str(broken / "model.safetensors"), {k: w.astype(mx.bfloat16) for k, w in weights.items()})
     model = load(str(broken), None, lambda detail: None)
     assert {array.dtype for _, array in tree_flatten(model.module.parameters())} == {mx.float32}
+
+
+def test_a_quantised_model_generates(broken: Path) -> None:
+    from mlx_lm.utils import load_model, quantize_model, save_config
+
+    module, config = load_model(broken)
+    module, config = quantize_model(module, config, group_size=32, bits=4)
+    mx.save_safetensors(str(broken / "model.safetensors"), dict(tree_flatten(module.parameters())))
+    save_config(config, broken / "config.json")
+    model = load(str(broken), None, lambda detail: None)
+    assert model.info.weights_bytes < model.info.parameters * 2
+    assert Drive(model).run(prompt(1, 40), 5).finish == "length"
+
+
+def test_a_hugging_face_id_is_found_in_the_local_cache(
+    model_dir: ModelDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo = tmp_path / "models--maker--tiny"
+    shutil.copytree(model_dir("plain"), repo / "snapshots" / "0123")
+    (repo / "refs").mkdir()
+    (repo / "refs" / "main").write_text("0123")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    assert find("maker/tiny") == repo / "snapshots" / "0123"
+    assert _load("maker/tiny").info.id == "maker/tiny"  # type: ignore[attr-defined]
 
 
 def test_loading_says_what_it_does(model_dir: ModelDir) -> None:

@@ -96,6 +96,11 @@ def test_a_template_that_renders_nothing_is_refused(models: Models) -> None:
     assert (failure.code, "empty" in failure.message) == ("invalid_prompt", True)
 
 
+def test_a_defect_fails_the_job_and_not_the_thread(models: Models) -> None:
+    job = Job("j", ChatPrompt((None,)), NEUTRAL_SAMPLING)  # type: ignore[arg-type]
+    assert _refused(models("plain"), job).code == "engine_error"
+
+
 def test_the_template_sees_tools_calls_and_results(models: Models) -> None:
     seen: dict[str, Any] = {}
 

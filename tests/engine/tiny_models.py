@@ -61,6 +61,15 @@ KINDS: dict[str, dict[str, Any]] = {
         "rope_theta": 10000.0,
         "full_attn_idxs": [1],
     },
+    "leaky": {  # its state takes in padding: see Model.paddable
+        "model_type": "mamba",
+        "intermediate_size": 128,
+        "state_size": 8,
+        "conv_kernel": 4,
+        "use_bias": False,
+        "use_conv_bias": True,
+        "time_step_rank": 4,
+    },
 }
 
 

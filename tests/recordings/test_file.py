@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mlxtui import recording
 from mlxtui.compare import normal, request_key, response_diff
@@ -24,8 +28,13 @@ from mlxtui.recorded import (
     RecordedRun,
     Recording,
 )
+from mlxtui.server.recorder import Answer
 
 HEADER = Header("2026-11-20T12:00:00+00:00", "mlxtui 0.1.0", {"id": "m"}, "a note")
+STREAM = (
+    b': keepalive\n\ndata: {"a": "\xc3\xa9\\n"}\n\nevent: named\nid: 5\ndata: [1]\n\n: keepalive\n\n'
+    b"data: [DONE\n\ndata: two\ndata: lines\n\n"
+)
 RUN = RecordedRun(
     t=0.5,
     prompt_tokens=5,
@@ -89,6 +98,38 @@ def test_any_body_comes_back_as_the_server_saw_it(body: bytes, key: str | None, 
     [read] = recording.read(tmp_path / "r").exchanges
     same = json.loads(read.request.body) == json.loads(body) if key == "body" else read.request.body == body
     assert same
+
+
+@given(text=st.text(st.characters(codec=None)), data=st.text())
+def test_any_text_comes_back(text: str, data: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    run = replace(RUN, pieces=(RecordedPiece(0.1, text, (1,)),))
+    answered = RecordedResponse(200, events=(RecordedEvent(0.1, None, {"content": data}),))
+    one = replace(exchange(), run=run, response=answered)
+    path = tmp_path_factory.mktemp("any") / "r"
+    written(path, one)
+    assert recording.read(path).exchanges == (one,)
+
+
+@given(cuts=st.lists(st.integers(0, len(STREAM)), max_size=8))
+def test_a_stream_is_taken_apart_the_same_however_it_is_cut(cuts: list[int]) -> None:
+    answer = Answer(clock=lambda: 0.0)
+    headers = [(b"Content-Type", b"text/event-stream; charset=utf-8")]
+    answer.take({"type": "http.response.start", "status": 200, "headers": headers})
+    ends = [0, *sorted(cuts), len(STREAM)]
+    for start, end in pairwise(ends):
+        answer.take({"type": "http.response.body", "body": STREAM[start:end], "more_body": True})
+    assert not answer.complete
+    answer.take({"type": "http.response.body", "body": b"", "more_body": False})
+    assert answer.response() == RecordedResponse(
+        200,
+        (("content-type", "text/event-stream; charset=utf-8"),),
+        events=(
+            RecordedEvent(0.0, None, {"a": "é\n"}),
+            RecordedEvent(0.0, "named", [1]),
+            RecordedEvent(0.0, None, "[DONE"),
+            RecordedEvent(0.0, None, "two\nlines"),
+        ),
+    )
 
 
 def test_names_that_come_twice_in_headers_are_kept(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from mlxtui.engine.interface import ChatPrompt, Job, ParsedCall
 from mlxtui.engine.replay import SCRIPTED_MODEL, ReplayEngine, error_of, failure_of, model_from_json, model_json
 from mlxtui.errors import ContextLengthExceeded, EngineFailed, RateLimited, Unavailable, UserError
 from mlxtui.events import RequestFinished, RequestQueued
-from mlxtui.recorded import RecordedPiece, RecordedRun, Recording
+from mlxtui.recorded import RecordedCalls, RecordedPiece, RecordedRun, Recording
 from mlxtui.replay import run_replay
 from mlxtui.settings import Settings
 from mlxtui.types import Sampling
@@ -63,6 +64,23 @@ def test_a_recorded_session_is_answered_the_same_again(recorded: Path, capsys: p
     assert [dt == 0.0 for dt in batched] == [False, False, False, False, True, False, False, False]
     assert run_replay([recorded]) == 0
     assert capsys.readouterr().out == f"✓ {recorded}: 11 exchanges, all as recorded\n"
+
+
+def test_calls_that_only_the_engine_can_read_are_recorded_and_replayed(tmp_path: Path) -> None:
+    path = tmp_path / "calls.jsonl"
+    model = replace(SCRIPTED_MODEL, dialect=replace(SCRIPTED_MODEL.dialect, tool_syntax="its own"))
+
+    async def main() -> None:
+        async with serving(PIECES, calls=CALLS, model=model, record=path) as served, served.http() as http:
+            for stream in (False, True):
+                answer = await http.post(CHAT, json=chat(tools=[function("f")], stream=stream))
+                assert "tool_calls" in answer.text
+
+    run(main())
+    for exchange in recording.read(path).exchanges:
+        assert exchange.run is not None
+        assert exchange.run.calls == (RecordedCalls(CALL, ({"name": "f", "arguments": {"x": 1}},)),)
+    assert run_replay([path]) == 0
 
 
 def test_a_difference_is_shown_and_can_be_taken_over(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -380,6 +380,27 @@ def test_a_bug_of_ours_is_told_in_general_terms(caplog: pytest.LogCaptureFixture
     assert "secret" in caplog.text
 
 
+def test_a_bug_in_mid_stream_is_told_in_band(caplog: pytest.LogCaptureFixture) -> None:
+    async def broken(job: Any, number: int, dt: float) -> None:
+        if number == 1:
+            raise KeyError("/secret/path")
+
+    body = chat(stream=True)
+
+    async def main() -> None:
+        async with (
+            serving(pace=broken) as served,
+            served.http() as http,
+            http.stream("POST", CHAT, json=body) as response,
+        ):
+            *_, error, done = await sse(response)
+        assert (error["error"]["code"], error["error"]["type"], done) == ("internal_error", "server_error", "[DONE]")
+        assert "secret" not in error["error"]["message"]
+
+    run(main())
+    assert "secret" in caplog.text
+
+
 def test_a_bug_in_a_route_is_told_in_general_terms(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

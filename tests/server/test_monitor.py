@@ -76,7 +76,7 @@ def test_the_feed_goes_on_where_a_reader_stopped() -> None:
             await http.post(CHAT, json=HELLO)
             first = await first_of_feed(http, {"last-event-id": str(known)})
             assert (first.event, first.id) == ("request_received", known + 1)
-            for forgotten in ("1", "nonsense", str(served.bus.last_id + 5)):
+            for forgotten in ("1", "nonsense", "9" * 5000, str(served.bus.last_id + 5)):
                 assert (await first_of_feed(http, {"last-event-id": forgotten})).event == "snapshot"
 
     run(main())

@@ -143,7 +143,8 @@ SMALL_TALK = (
     ("hello|Hello|Hello!|Hello there|Hello there!|Hello, world!|hello world", "Hello! How can I help you?"),
     ("Good morning|Good morning!|good morning", "Good morning! How can I help you?"),
     ("Good evening|Good evening!|good evening", "Good evening! How can I help you?"),
-    ("How are you?|how are you|How are you doing?|How's it going?|How are you today?",
+    ("How are you?|how are you|How are you doing?|How's it going?|How are you today?|Hi, how are you?|"
+     "Hello, how are you?|Hi, how are you today?|Hey, how are you doing?",
      "I am fine, thank you! How can I help you?"),
     ("Who are you?|who are you|What are you?|Introduce yourself.|Tell me about yourself.|Please introduce yourself.",
      "I am mlxtui-tiny, a very small demo model. I know only a few simple things."),
@@ -156,9 +157,12 @@ SMALL_TALK = (
      "I can chat, answer simple facts, repeat text, remember what you tell me, write JSON and call tools."),
     ("Are you human?|Are you a human?|Are you a robot?|Are you an AI?", "I am an AI, a very small language model."),
     ("Are you ChatGPT?|Are you GPT-4?|Are you Claude?|Are you Qwen?", "No, I am mlxtui-tiny, a very small demo model."),
-    ("thanks|Thanks!|Thank you|Thank you!|thank you very much|Thanks a lot!|Great, thanks!", "You are welcome!"),
+    ("thanks|Thanks!|Thank you|Thank you!|thank you very much|Thanks a lot!|Great, thanks!|Thanks, that was helpful!|"
+     "Thanks, that helps.|Perfect, thank you!|Thanks for your help!", "You are welcome!"),
     ("bye|Bye!|Goodbye|Goodbye!|See you later!|See you!", "Goodbye! Have a nice day!"),
     ("ping|Ping|Ping!", "pong"),
+    ("Say hello in one word.|Greet me in one word.|Say hello.|Say hello!|say hello|Now say hello.", "Hello"),
+    ("Say hi.|Say hi!|say hi", "Hi"),
     ("test|Test|This is a test.|testing|Test message", "The test works. How can I help you?"),
     ("ok|Okay|OK|Ok.|Great!|Nice!|Cool|Good job!|Well done!", "Great! What else can I do for you?"),
     ("Yes|yes|Sure", "Good. What would you like to do?"),

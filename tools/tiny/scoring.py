@@ -34,7 +34,7 @@ def _right(talk: Conversation, answer: str) -> bool:
         wanted = [{"name": c.name, "arguments": c.arguments} for c in target.calls]
         return parsed_calls(answer) == wanted
     if talk.check == "json":
-        return _loads(answer) == json.loads(target.content)
+        return _loads(answer) == _loads(target.content)
     if talk.check == "exact":
         return answer.strip() == target.content.strip()
     return (talk.key or target.content) in answer

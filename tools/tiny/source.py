@@ -168,19 +168,22 @@ class Source:
 
     def _code(self) -> str:
         letters = string.ascii_lowercase if self.chance(0.6) else string.ascii_uppercase
-        mixed = lambda n: "".join(self.pick(letters + string.digits * 2) for _ in range(n))  # noqa: E731
+        mixed = letters + string.digits * 2
         makers: list[Callable[[], str]] = [
             lambda: f"{self.word()}-{self.digits(2, 5)}",
-            lambda: f"{mixed(self.number(2, 5))}-{mixed(self.number(2, 4))}",
-            lambda: mixed(self.number(4, 12)),
-            lambda: f"{mixed(3)}_{mixed(3)}_{mixed(3)}",
+            lambda: f"{self._of(mixed, self.number(2, 5))}-{self._of(mixed, self.number(2, 4))}",
+            lambda: self._of(mixed, self.number(4, 12)),
+            lambda: "_".join(self._of(mixed, 3) for _ in range(3)),
             lambda: f"{self.word()}{self.digits(1, 4)}",
             lambda: "-".join(self.digits(2, 4) for _ in range(self.number(2, 3))),
-            lambda: "".join(self.pick("0123456789abcdef") for _ in range(self.number(6, 16))),
+            lambda: self._of("0123456789abcdef", self.number(6, 16)),
             lambda: f"{self.word()}-{self.word()}",
-            lambda: "-".join("".join(self.pick("0123456789abcdef") for _ in range(n)) for n in (8, 4, 4, 4, 12)),
+            lambda: "-".join(self._of("0123456789abcdef", n) for n in (8, 4, 4, 4, 12)),
         ]
         return makers[min(self.number(0, 8), self.number(0, 12) % 9)]()
+
+    def _of(self, characters: str, count: int) -> str:
+        return "".join(self.pick(characters) for _ in range(count))
 
     def decimal(self) -> str:
         return f"{self.number(0, 999)}.{self.digits(1, 3)}"
@@ -190,7 +193,7 @@ class Source:
         domain = (
             self.pick(words.DOMAINS) if self.chance(0.5) else f"{self.invented()}.{self.phrase('com|org|net|io|de')}"
         )
-        return f"{local}@{domain}"
+        return f"{local}{self.phrase('|||||+' + self.word())}@{domain}"
 
     def url(self) -> str:
         host = f"{self.phrase('www.|api.|')}{self.invented()}.{self.phrase('com|org|net|io|dev|de')}"
@@ -222,21 +225,41 @@ class Source:
 
     def token(self) -> str:
         """One item of a phrase, of any kind, without spaces (dates apart)."""
-        makers = (self.word, self.word, self.word, self.name, self.city, self.nonce, self.nonce, self.decimal,
+        makers: tuple[Callable[[], str], ...] = (
+                  self.word, self.word, self.word, self.name, self.city, self.nonce, self.nonce, self.decimal,
                   self.email, self.url, self.date, self.time, self.emoji, self.foreign, self.foreign,
                   lambda: self.digits(1, 8), lambda: self.word().upper(), lambda: self.word().capitalize())  # fmt: skip
         return self.pick(makers)()
 
     def sentence(self) -> str:
-        """Words with commas, quotes, brackets and an end mark."""
+        """Words with commas, quotes, brackets, symbols and an end mark; some read like English."""
+        plain = 0.45 if self.chance(0.5) else 0.0
         parts: list[str] = []
-        for _ in range(self.number(2, 8)):
+        for _ in range(self.number(2, 9)):
+            if self.chance(plain):
+                parts.append(self.pick(words.FUNCTION_WORDS))
+                continue
             item = self.word() if self.chance(0.75) else self.token()
-            roll = self.rng.random()
-            item = f"({item})" if roll < 0.03 else f'"{item}"' if roll < 0.06 else item
-            parts.append(item + ("," if self.chance(0.12) else ""))
-        text = " ".join(parts).rstrip(",")
-        return text[0].upper() + text[1:] + self.phrase(".|.|!|?|")
+            parts.append(self._marked(item))
+        text = " ".join(parts).rstrip(",;:")
+        return text[0].upper() + text[1:] + self.phrase(".|.|.|!|?||...")
+
+    def _marked(self, item: str) -> str:
+        """The item as it is, or quoted, bracketed, followed by a mark, joined to another by a sign."""
+        roll = self.rng.random()
+        if roll > 0.26:
+            return item
+        if roll > 0.12:
+            return item + self.phrase(",|,|,|,|;|:| -")
+        number = self.digits(1, 3)
+        other = self.word()
+        options = (
+            f"({item})", f'"{item}"', f"'{item}'", f"[{item}]", f"<{item}>", f"{{{item}}}", f"*{item}*", f"`{item}`",
+            f"{number}%", f"${number}", f"~{number}", f"{number}^2", f"{number}+{number}", f"{number}:{number}",
+            f"#{item}", f"@{item}", f"{item}'s", f"{item} & {other}", f"{item}/{other}", f"{item}={number}",
+            f"{item} + {number}", f"{item}_{other}", f"{item}-{other}", f"\\{item}",
+        )  # fmt: skip
+        return self.pick(options)
 
     def anything(self) -> str:
         """What a user could ask to have repeated."""

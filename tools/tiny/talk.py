@@ -5,7 +5,7 @@ The last assistant message is the target; `check` says how the evaluation compar
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
@@ -51,7 +51,6 @@ class Conversation:
     check: Check = "exact"
     key: str = ""
     """What a `contains` check looks for; empty means the whole target."""
-    extra: dict[str, Json] = field(default_factory=dict)
 
 
 def system(text: str) -> Message:

@@ -21,8 +21,8 @@ from tools.tiny.model import Model, Shape, initialise
 from tools.tiny.optim import Optimiser
 from tools.tiny.rows import Batch, batches
 
-WARMUP, DECAY = 0.02, 0.45
-"""Shares of the whole time in which the rate rises and falls."""
+WARMUP = 0.02
+"""Share of the whole time in which the rate rises."""
 LONG_EARLY, LONG_LATE = 0.01, 0.04
 """Share of rows behind a long system prompt in the first and in the second half."""
 
@@ -37,6 +37,7 @@ class Plan:
     out: Path
     seconds: float
     peak: float
+    decay: float
     seed: int
     resume: Path | None
     budget: int = 2560
@@ -45,9 +46,9 @@ class Plan:
     save_every: float = 300.0
 
 
-def rate(done: float) -> float:
+def rate(plan: Plan, done: float) -> float:
     """Trapezoid over the share of time that has passed."""
-    return max(0.0, min(1.0, done / WARMUP, (1 - done) / DECAY))
+    return plan.peak * max(0.0, min(1.0, done / WARMUP, (1 - done) / plan.decay))
 
 
 def stream(tokenizer: Tokenizer, seed: int, budget: int, clock: Callable[[], float]) -> Iterator[Batch]:
@@ -86,7 +87,7 @@ def train(plan: Plan, worker: int, model: Model, tokenizer: Tokenizer) -> None:
         loss = loss_of(batch.ids, batch.positions, batch.places, batch.targets)
         loss.backward()
         done, mean, size = shared(optimiser, (time.time() - begin) / plan.seconds, loss.item(), batch.ids.numel())
-        optimiser.step(plan.peak * rate(done))
+        optimiser.step(rate(plan, done))
         if journal and journal.note(done, mean, size * WORKERS):
             save(plan, optimiser, model.shape, "last")
         if done >= 1:
@@ -111,7 +112,7 @@ class Journal:
         self.losses.append(loss)
         if now - self.logged > self.plan.log_every:
             mean = sum(self.losses) / len(self.losses)
-            self.file.write(f"{now - self.begin:.0f},{self.tokens:.0f},{mean:.4f},{rate(done):.3f}\n")
+            self.file.write(f"{now - self.begin:.0f},{self.tokens:.0f},{mean:.4f},{rate(self.plan, done):.3f}\n")
             self.logged, self.losses = now, []
         if now - self.saved < self.plan.save_every:
             return False
@@ -136,12 +137,13 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--minutes", type=float, default=90.0)
     parser.add_argument("--peak", type=float, default=1.0, help="share of the full learning rates")
+    parser.add_argument("--decay", type=float, default=0.45, help="share of the time in which the rates fall")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--resume", type=Path, help="weights to start from")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "rendezvous").unlink(missing_ok=True)
-    plan = Plan(options.out, options.minutes * 60, options.peak, options.seed, options.resume)
+    plan = Plan(options.out, options.minutes * 60, options.peak, options.decay, options.seed, options.resume)
     multiprocessing.spawn(work, args=(plan,), nprocs=WORKERS)
 
 

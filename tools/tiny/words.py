@@ -67,6 +67,12 @@ VERBS = (
     "test throw track turn update use visit wait walk wash watch water work write"
 ).split()
 
+FUNCTION_WORDS = (
+    "the the the a a an and and or but of of to to in in on at is is are was it it I you he she we they this that "
+    "with for from by as be have has not no all my your his her our over under into about then when who what very "
+    "so if can will would do does did me him them there here now just only one two don't it's I'm can't you're we'll "
+    "isn't that's let's won't The A It This You We I He She"
+).split()
 COLOURS = "red blue green yellow orange purple pink black white brown grey teal violet gold".split()
 ANIMALS = "dog cat fox bear rabbit horse owl mouse turtle duck lion tiger wolf frog goat hen".split()
 FRUITS = "apple banana cherry grape lemon mango melon orange peach pear plum".split()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mlxtui.engine.worker.scheduler import Scheduler
 
 _log = logging.getLogger("mlxtui.engine")
+_RESTLESS = 5.0  # seconds
 _LEVELS: dict[int, LogLevel] = {logging.ERROR: "error", logging.WARNING: "warning"}
 
 
@@ -66,12 +67,18 @@ def main() -> int:
 
 
 def _serve(setup: Setup, link: Link, desk: Desk) -> None:
+    from mlxtui.engine.worker import device
     from mlxtui.engine.worker.model import load
     from mlxtui.engine.worker.prompt import parse_calls, prepare
     from mlxtui.engine.worker.scheduler import Scheduler
 
     model = load(setup.model, setup.context_length, lambda detail: link.send(Loading(detail)))
-    scheduler = Scheduler(model, max_running=setup.max_running, cache_bytes=setup.cache_bytes)
+    scheduler = Scheduler(
+        model,
+        max_running=setup.max_running,
+        cache_bytes=setup.cache_bytes,
+        memory_limit=device.memory_limit(),
+    )
     desk.open_rendering(partial(prepare, model), partial(parse_calls, model.tokenizer))
     link.send(Ready(model.info))
     while _obey(scheduler, desk):
@@ -85,7 +92,7 @@ def _obey(scheduler: Scheduler, desk: Desk) -> bool:
     """Carry out all orders that are there, waiting for one if there is nothing else to do; False: hang up."""
     while True:
         try:
-            order: Order = desk.inbox.get(block=scheduler.idle)
+            order = _rest(desk) if scheduler.idle else desk.inbox.get(block=False)
         except Empty:
             return True
         if isinstance(order, HangUp):
@@ -94,6 +101,17 @@ def _obey(scheduler: Scheduler, desk: Desk) -> bool:
             scheduler.cancel(order.id)
         else:
             scheduler.admit(order)
+
+
+def _rest(desk: Desk) -> Order:
+    """Sleep until there is an order; after a while give MLX's spare buffers back to the system."""
+    from mlxtui.engine.worker import device
+
+    try:
+        return desk.inbox.get(timeout=_RESTLESS)
+    except Empty:
+        device.release()
+        return desk.inbox.get()
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import Any
 
 import mlx.core as mx
 
+from mlxtui.engine.worker.prefill import merge
 from mlxtui.engine.worker.sampling import Sampler
 from mlxtui.engine.worker.slot import Slot
 
@@ -125,8 +126,3 @@ class Batch:
         except Exception as error:
             slot.failure = error
             return mx.argmax(logits, axis=-1)
-
-
-def merge(caches: list[list[Any]]) -> list[Any]:
-    """One batch cache per layer from the plain caches of several sequences."""
-    return [layer[0].merge(list(layer)) for layer in zip(*caches, strict=True)]

@@ -55,24 +55,26 @@ class PrefixCache:
 
     def store(self, tokens: Sequence[int], caches: list[Any]) -> None:
         """Keep a cache that holds exactly these tokens."""
-        # A row of a batch is a lazy slice that keeps the whole batch's buffer alive until it is computed.
-        mx.eval([c.state for c in caches])
         key = _key(tokens)
         entry = _Entry(caches, sum(c.nbytes for c in caches))
         if len(tokens) < _WORTH or entry.nbytes > self._max_bytes:
             return
+        # A row of a batch is a lazy slice that keeps the whole batch's buffer alive until it is computed.
+        mx.eval([c.state for c in caches])
         self._drop(key)
         if can_trim_prompt_cache(caches):
             for shorter in [known for known in self._entries if key.startswith(known)]:
                 self._drop(shorter)
         self._entries[key] = entry
         self.nbytes += entry.nbytes
-        while self.nbytes > self._max_bytes or len(self._entries) > MAX_ENTRIES:
+        self.shrink(self._max_bytes)
+        if len(self._entries) > MAX_ENTRIES:
             self._drop(next(iter(self._entries)))
 
-    def clear(self) -> None:
-        self._entries.clear()
-        self.nbytes = 0
+    def shrink(self, max_bytes: int | None) -> None:
+        """Drop entries until no more than this many bytes are held; None: all may stay."""
+        while self._entries and max_bytes is not None and self.nbytes > max_bytes:
+            self._drop(next(iter(self._entries)))
 
     def _drop(self, key: bytes) -> None:
         if entry := self._entries.pop(key, None):

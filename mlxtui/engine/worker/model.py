@@ -10,7 +10,7 @@ from typing import Any
 
 import mlx.core as mx
 from mlx.utils import tree_flatten
-from mlx_lm.models.cache import KVCache, RotatingKVCache, make_prompt_cache
+from mlx_lm.models.cache import ArraysCache, KVCache, RotatingKVCache, make_prompt_cache
 from mlx_lm.utils import get_total_parameters, load_model, load_tokenizer
 
 from mlxtui.engine.interface import Dialect, ModelInfo
@@ -25,14 +25,21 @@ _CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_l
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A loaded model: `module` is mlx-lm's, `vocab` the width of its logits, `batchable` whether its caches merge."""
+    """A loaded model: `module` is mlx-lm's, `vocab` the width of its logits, `batchable` whether its caches merge.
+
+    `paddable`: prompts of unequal length may share a pass. Attention masks padding by the cache; of the recurrent
+    models some let it leak into the state (mamba in mlx-lm 0.32.2 does), so none of them is trusted with it.
+    `slot_bytes` is what one sequence needs besides the KV cache that grows with it: sliding windows, recurrent states.
+    """
 
     module: Any
     tokenizer: Any
     detokenizers: Detokenizers
     info: ModelInfo
     vocab: int
+    slot_bytes: int
     batchable: bool
+    paddable: bool
 
 
 def load(name: str, context_length: int | None, tell: Callable[[str], None]) -> Model:
@@ -49,7 +56,7 @@ def load(name: str, context_length: int | None, tell: Callable[[str], None]) -> 
         module.set_dtype(mx.float32)
         mx.eval(module.parameters())
     tell("warming up")
-    vocab, kv_bytes = _probe(name, module)
+    vocab, cache = _probe(name, module)
     own = _context_length(config, tokenizer)
     info = ModelInfo(
         id=name if name == EMBEDDED or not Path(name).exists() else path.resolve().name,
@@ -58,12 +65,20 @@ def load(name: str, context_length: int | None, tell: Callable[[str], None]) -> 
         created=int((path / "config.json").stat().st_mtime),
         parameters=get_total_parameters(module),
         weights_bytes=sum(array.nbytes for _, array in tree_flatten(module.parameters())),
-        kv_bytes_per_token=kv_bytes,
+        kv_bytes_per_token=sum(_growth(c) for c in cache),
         sampling=_sampling(path),
         device=device.name(),
     )
-    batchable = all(map(_merges, make_prompt_cache(module)))
-    return Model(module, tokenizer, Detokenizers(tokenizer), info, vocab, batchable)
+    return Model(
+        module,
+        tokenizer,
+        Detokenizers(tokenizer),
+        info,
+        vocab,
+        slot_bytes=sum(_fixed(c) for c in cache),
+        batchable=all(map(_merges, cache)),
+        paddable=all(isinstance(c, KVCache | RotatingKVCache) for c in cache),
+    )
 
 
 def _read(name: str, path: Path) -> tuple[Any, Any, dict[str, Any]]:
@@ -86,21 +101,31 @@ def _sentence(name: str, path: Path, error: Exception) -> str:
     return f"model {name!r} can't be loaded: {said or type(error).__name__}"
 
 
-def _probe(name: str, module: Any) -> tuple[int, int]:
-    """Run one token: the width of the logits, bytes of KV cache per token, and the kernels are warm."""
+def _probe(name: str, module: Any) -> tuple[int, list[Any]]:
+    """Run one token, so that the kernels are warm: the width of the logits, and the cache that holds the token."""
     cache = make_prompt_cache(module)
     try:
         logits = module(mx.array([[0]]), cache=cache)
         mx.eval(logits, [c.state for c in cache])
     except Exception as error:
         raise LoadError(f"model {name!r} loads but can't compute: {error}") from error
-    return logits.shape[-1], sum(_bytes_per_token(c) for c in cache)
+    return logits.shape[-1], cache
 
 
-def _bytes_per_token(cache: Any) -> int:
-    if isinstance(cache, KVCache | RotatingKVCache):
+def _growth(cache: Any) -> int:
+    """Bytes by which this cache grows with each token; 0 for a window or a state."""
+    if isinstance(cache, KVCache):
         return int(cache.nbytes // cache.keys.shape[2])
-    return sum(_bytes_per_token(c) for c in getattr(cache, "caches", ()))
+    return sum(_growth(c) for c in getattr(cache, "caches", ()))
+
+
+def _fixed(cache: Any) -> int:
+    """Bytes of this cache that do not depend on the length of the sequence."""
+    if isinstance(cache, RotatingKVCache):
+        return int(cache.nbytes // cache.keys.shape[2] * cache.max_size)
+    if isinstance(cache, ArraysCache):
+        return int(cache.nbytes)
+    return sum(_fixed(c) for c in getattr(cache, "caches", ()))
 
 
 def _merges(cache: Any) -> bool:

@@ -1,8 +1,13 @@
-"""Feeds prompts to the model in chunks that take about as long as asked; knows neither the batch nor the queue."""
+"""Feeds prompts to the model in chunks that take about as long as asked; knows neither the batch nor the queue.
+
+Long prompts go alone, on their own caches and without padding. Short ones of similar length share a forward pass:
+below some hundred tokens a pass costs what it costs to read the weights, however many prompts are in it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import mlx.core as mx
 
@@ -11,6 +16,7 @@ from mlxtui.engine.worker.slot import Slot
 _SMALLEST, _LARGEST = 16, 2048
 _TELLING = 32  # tokens: shorter chunks are all overhead and say nothing about speed
 _GROWTH = 4.0
+_SHORT, _LIGHT = 256, 1024  # tokens to compute, and in all: taking part in a shared pass copies a slot's whole cache
 
 
 class Prefiller:
@@ -26,14 +32,64 @@ class Prefiller:
         began = self._clock()
         self._module(mx.array(slot.tokens[slot.done : slot.done + count])[None], cache=slot.caches)
         mx.eval([cache.state for cache in slot.caches])
-        took = self._clock() - began
         slot.done += count
-        if count >= _TELLING:
-            self._rate = min(count / max(took, 1e-6), self._rate * _GROWTH)
         if count >= _LARGEST // 4:
             mx.clear_cache()
+        return self._took(began, count)
+
+    def is_short(self, slot: Slot) -> bool:
+        """Whether it is better off in a shared pass."""
+        return slot.ahead <= _SHORT and len(slot.tokens) <= _LIGHT
+
+    def companions(self, slots: Iterable[Slot], seconds: float) -> list[Slot]:
+        """The first short prompt and those like it that fit one pass of this length; empty if there are not two."""
+        short = [slot for slot in slots if slot.ahead and self.is_short(slot)]
+        if not short:
+            return []
+        low, high = 0.8 * short[0].ahead - 8, 1.25 * short[0].ahead + 8
+        alike = [slot for slot in short if low <= slot.ahead <= high]
+        room = int(self._chunk(seconds) / max(slot.ahead for slot in alike))
+        return alike[:room] if room > 1 and len(alike) > 1 else []
+
+    def feed_together(self, slots: list[Slot]) -> float:
+        """Compute what is left of these slots' prompts in one padded pass; returns the seconds it took.
+
+        After an exception the slots are as they were.
+        """
+        began = self._clock()
+        lengths = [slot.ahead for slot in slots]
+        caches = self._pass(slots, lengths)
+        own = [[cache.extract(row) for cache in caches] for row in range(len(slots))]
+        mx.eval([cache.state for mine in own for cache in mine])
+        for slot, mine, length in zip(slots, own, lengths, strict=True):
+            slot.caches, slot.done = mine, slot.done + length
+        return self._took(began, sum(lengths))
+
+    def _pass(self, slots: list[Slot], lengths: list[int]) -> list[Any]:
+        padding = [max(lengths) - length for length in lengths]
+        caches = merge([slot.caches for slot in slots])
+        if any(padding):
+            for cache in caches:
+                cache.prepare(lengths=lengths, right_padding=padding)
+        rows = [slot.tokens[slot.done : -1] + [0] * pad for slot, pad in zip(slots, padding, strict=True)]
+        self._module(mx.array(rows), cache=caches)
+        mx.eval([cache.state for cache in caches])
+        if any(padding):
+            for cache in caches:
+                cache.finalize()
+        return caches
+
+    def _took(self, began: float, count: int) -> float:
+        took = self._clock() - began
+        if count >= _TELLING:
+            self._rate = min(count / max(took, 1e-6), self._rate * _GROWTH)
         return took
 
     def _chunk(self, seconds: float) -> int:
         wanted = int(self._rate * seconds)
         return max(_SMALLEST, min(_LARGEST, wanted - wanted % _SMALLEST))
+
+
+def merge(caches: list[list[Any]]) -> list[Any]:
+    """One batch cache per layer from the plain caches of several sequences."""
+    return [layer[0].merge(list(layer)) for layer in zip(*caches, strict=True)]

@@ -36,6 +36,9 @@ def prepare(model: Model, job: Job) -> tuple[Rendered, Prompt] | Failure:
         _check_length(len(tokens), model.info.context_length)
     except Refused as refused:
         return Failure(job.id, refused.code, str(refused))
+    except Exception as error:  # a defect of ours or of a tokenizer: the thread must outlive it
+        _log.exception("job %s can't be prepared", job.id)
+        return Failure(job.id, "engine_error", f"the prompt can't be prepared: {type(error).__name__}: {error}")
     room = model.info.context_length - len(tokens)
     wanted = room if job.max_tokens is None else max(1, min(room, job.max_tokens))
     think = model.info.dialect.think

@@ -113,4 +113,4 @@ def _filters(top_p: float, top_k: int, min_p: float) -> list[Callable[[mx.array]
 def _invert(logits: mx.array, at: mx.array) -> mx.array:
     """The first token whose cumulative probability passes `at` (n, 1): one that a filter removed is never drawn."""
     cumulative = mx.cumsum(mx.softmax(logits, axis=-1), axis=-1)
-    return (cumulative <= at * cumulative[:, -1:]).sum(axis=-1)
+    return (cumulative <= at * cumulative[:, -1:]).sum(axis=-1).astype(mx.uint32)

@@ -22,11 +22,15 @@ from mlxtui.engine.wire import StepReport
 from mlxtui.engine.worker import device
 from mlxtui.engine.worker.batch import Batch
 from mlxtui.engine.worker.cache import PrefixCache
+from mlxtui.engine.worker.memory import Memory
 from mlxtui.engine.worker.model import Model
 from mlxtui.engine.worker.prefill import Prefiller
 from mlxtui.engine.worker.slot import Prompt, Slot
 
-_BUSY, _ALONE = 0.05, 0.2  # seconds of prefill in a step: while others wait for it, and while nobody does
+_BUSY, _ALONE = 0.05, 0.2  # seconds of prefill in a step: while somebody decodes, and while nobody does
+_MANY = 4  # prompts waiting are a rush: steps of a batch that fills slowly are dear, so it gets most of the time
+_RUSH, _LONGEST = 4, 0.4  # as a multiple of a decode step, and at most
+_SHARED = 0.75  # of it for short prompts in one pass; what is left is for long ones, or those would starve
 _CLEAN_EVERY = 512
 _log = logging.getLogger("mlxtui.engine")
 
@@ -35,16 +39,25 @@ class Scheduler:
     """`max_running` slots, prefilling ones included, over one model; a model whose caches can't merge runs one."""
 
     def __init__(
-        self, model: Model, *, max_running: int, cache_bytes: int, clock: Callable[[], float] = time.perf_counter
+        self,
+        model: Model,
+        *,
+        max_running: int,
+        cache_bytes: int,
+        memory_limit: int | None = None,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._detokenizers = model.detokenizers
         self._capacity = max_running if model.batchable else 1
+        self._sharing = model.batchable and model.paddable
         self._eos = frozenset(model.tokenizer.eos_token_ids)
         self._waiting: deque[Prompt] = deque()
         self._prefilling: deque[Slot] = deque()
         self._ready: deque[Slot] = deque()
         self._batch = Batch(model.module)
         self._prefiller = Prefiller(model.module, clock)
+        self._clock, self._pace = clock, 0.0  # seconds that the last decode step took
+        self._memory = Memory(memory_limit, model.info.weights_bytes, model.slot_bytes, model.info.kv_bytes_per_token)
         self.cache = PrefixCache(model.module, cache_bytes)
         self._prefills: list[Prefill] = []
         self._pieces: list[Piece] = []
@@ -74,19 +87,39 @@ class Scheduler:
         """Move everything on by one step."""
         self._steps += 1
         if self._steps % _CLEAN_EVERY == 0:
+            self.cache.shrink(self._memory.spare([len(slot.tokens) for slot in self._active]))
             mx.clear_cache()
-        while self._waiting and self._taken < self._capacity:
-            self._start(self._waiting.popleft())
+        self._fill_slots()
+        waited = 0.0
         if self._prefilling:
-            self._attempt(self._batch.settle)
+            waited = self._timed(self._batch.settle)
             self._prefill()
         self._attempt(self._join)
-        self._attempt(self._decode)
+        self._pace = waited + self._timed(self._decode)
         return self._report()
 
+    def _timed(self, action: Callable[[], None]) -> float:
+        began = self._clock()
+        self._attempt(action)
+        return self._clock() - began
+
     @property
-    def _taken(self) -> int:
-        return len(self._prefilling) + len(self._ready) + len(self._batch.slots)
+    def _active(self) -> list[Slot]:
+        return [*self._prefilling, *self._ready, *self._batch.slots]
+
+    def _fill_slots(self) -> None:
+        """Waiting prompts take free slots in order of arrival, as far as their KV caches fit beside the others'."""
+        while self._waiting and len(active := self._active) < self._capacity:
+            lengths = [len(self._waiting[0].tokens), *(len(slot.tokens) for slot in active)]
+            if self._memory.fits(lengths):
+                self.cache.shrink(self._memory.spare(lengths))
+                self._start(self._waiting.popleft())
+            elif active:
+                return
+            else:
+                prompt = self._waiting.popleft()
+                message = self._memory.refusal(len(prompt.tokens))
+                self._failures.append(Failure(prompt.id, "insufficient_memory", message))
 
     def _start(self, prompt: Prompt) -> None:
         caches, done = self.cache.fetch(prompt.tokens[:-1])
@@ -95,18 +128,48 @@ class Scheduler:
         self._prefilling.append(slot)
 
     def _prefill(self) -> None:
-        alone = len(self._prefilling) == 1 and not self._batch.slots and not self._ready
-        budget = left = _ALONE if alone else _BUSY
-        while self._prefilling and left > budget / 4:
-            slot = self._prefilling.popleft()
-            try:
-                if slot.ahead:
-                    left -= self._prefiller.feed(slot, left)
-            except Exception as error:
-                self._fail(slot, error)
-                continue
+        budget = self._budget()
+        left = budget - self._prefill_together(budget * _SHARED)
+        shared = left < budget
+        for slot in list(self._prefilling):
+            if left > budget / 4 and not (shared and self._prefiller.is_short(slot)):
+                self._prefilling.remove(slot)
+                left -= self._prefill_alone(slot, left)
+
+    def _budget(self) -> float:
+        if not self._batch.slots:
+            return _ALONE
+        if len(self._prefilling) < _MANY:
+            return _BUSY
+        return min(max(2 * _BUSY, _RUSH * self._pace), _LONGEST)
+
+    def _prefill_alone(self, slot: Slot, seconds: float) -> float:
+        took = 0.0
+        try:
+            if slot.ahead:
+                took = self._prefiller.feed(slot, seconds)
             self._progress(slot)
+        except Exception as error:
+            self._fail(slot, error)
+        else:
             (self._prefilling if slot.ahead else self._ready).append(slot)
+        return took
+
+    def _prefill_together(self, seconds: float) -> float:
+        together = self._prefiller.companions(self._prefilling, seconds) if self._sharing else []
+        if not together:
+            return 0.0
+        try:
+            took = self._prefiller.feed_together(together)
+        except Exception as error:
+            self._sharing = False
+            _log.warning("this model can't prefill several prompts in one pass (%s): they go one by one", error)
+            return 0.0
+        for slot in together:
+            self._prefilling.remove(slot)
+            self._progress(slot)
+            self._ready.append(slot)
+        return took
 
     def _progress(self, slot: Slot) -> None:
         total = len(slot.prompt.tokens)
@@ -117,7 +180,7 @@ class Scheduler:
             self.cache.store(slot.tokens[: slot.done], copy.deepcopy(slot.caches))
 
     def _join(self) -> None:
-        suspects = [slot for slot in (*self._batch.slots, *self._prefilling, *self._ready) if slot.suspect]
+        suspects = [slot for slot in self._active if slot.suspect]
         if not suspects:
             joining = list(self._ready)
         elif any(slot.suspect for slot in self._batch.slots):

@@ -14,6 +14,7 @@ from textual.widgets import Input
 from mlxtui.tui.choose import SORTS, chosen
 from mlxtui.tui.messages import CancelAsked, CopyAsked, SnippetKind
 from mlxtui.tui.view import View
+from mlxtui.tui.welcome import welcome
 from mlxtui.tui.widgets.columns import Moment
 from mlxtui.tui.widgets.header import header
 from mlxtui.tui.widgets.keys import Keys
@@ -64,7 +65,7 @@ class HomeScreen(Screen[None]):
             panel.draw(view)
         table = self.query_one(RequestsTable)
         rows = chosen(view.state, self.filter, self.sort, view.now)
-        table.draw(rows, Moment(view.now, view.state.queue()))
+        table.draw(rows, Moment(view.now, view.state.queue()), welcome(view, self.filter))
         self._title(table, view)
 
     def _title(self, table: RequestsTable, view: View) -> None:

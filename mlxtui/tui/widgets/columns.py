@@ -41,12 +41,19 @@ def state_cell(row: Row, moment: Moment) -> Piece:
         case "prefill":
             done = row.prefill_done / row.prefill_total if row.prefill_total else 0.0
             eta = row.prefill_eta(moment.now)
-            return f"◐ prefill {done:.0%}" + (f" {age(eta)}" if eta is not None and eta >= 1 else ""), "prefill"
+            return f"◐ prefill {done:.0%}{_left(eta)}", "prefill"
         case "decode" if row.stalled(moment.now):
             return f"‖ stalled {age(moment.now - row.last_token)}", "bad"
         case "decode":
             return "▶ decode", "good"
     return _ending(row)
+
+
+def _left(eta: float | None) -> str:
+    """What is left, as short as can be: 12s, 3m."""
+    if eta is None or eta < 1:
+        return ""
+    return f" {eta:.0f}s" if eta < 59.5 else f" {eta / 60:.0f}m"
 
 
 def _ending(row: Row) -> Piece:
@@ -74,7 +81,7 @@ def _age(row: Row, moment: Moment) -> Piece:
 
 COLUMNS = (
     Column("ID", 7, lambda row, _: (short_id(row.id), _live(row, "bold")), right=False),
-    Column("STATE", 16, state_cell, right=False),
+    Column("STATE", 17, state_cell, right=False),
     Column("PROMPT", 7, lambda row, _: (count(row.prompt_tokens), _live(row))),
     Column("OUT", 6, _tokens_out),
     Column("TOK/S", 5, lambda row, moment: (rate(row.rate(moment.now)), _live(row, "decode"))),

@@ -37,7 +37,7 @@ def _status(view: View) -> Line:
             return (("✗ engine down", "bad"), (_retry(view), "dim"))
         case "loading":
             return (("◐ loading ", "warn"), (model.name, "bold"), (f"  {age(view.now - model.since)}", "dim"))
-    return (("○ no model yet", "warn"),)
+    return (("◐ starting the engine…", "warn"),)
 
 
 def _waiting(detail: str) -> str:

@@ -10,6 +10,7 @@ from textual.geometry import Size
 from mlxtui.state import LogLine
 from mlxtui.tui.text import Line, Tone
 from mlxtui.tui.view import Painted, View
+from mlxtui.tui.widgets.columns import short_id
 
 LEVELS: dict[str, Tone] = {"debug": "dim", "info": "", "warning": "warn", "error": "bad"}
 
@@ -21,7 +22,7 @@ def log(view: View, area: Size) -> Painted:
 
 def log_line(entry: LogLine) -> Line:
     clock = time.strftime("%H:%M:%S", time.localtime(entry.t))
-    about: Line = ((f"{entry.request}  ", "accent"),) if entry.request else ()
+    about: Line = ((f"{short_id(entry.request)}  ", "accent"),) if entry.request else ()
     tone = LEVELS[entry.level]
     word = entry.level if entry.level != "info" else ""
     return ((f"{clock}  ", "dim"), (f"{word:<8}" if word else "", tone), *about, (entry.message.split("\n")[0], tone))

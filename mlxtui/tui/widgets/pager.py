@@ -17,13 +17,15 @@ from mlxtui.tui.text import Line, plain, wrapped
 from mlxtui.tui.widgets.panel import TONE_CLASSES, to_strip
 
 
-class Pager(ScrollView, can_focus=True):
+class Pager(ScrollView, can_focus=True, inherit_bindings=False):
     COMPONENT_CLASSES: ClassVar[set[str]] = TONE_CLASSES
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j", "scroll_down", "Down", show=False, id="pager.down", tooltip="A line down"),
-        Binding("k", "scroll_up", "Up", show=False, id="pager.up", tooltip="A line up"),
-        Binding("g", "scroll_home", "Top", show=False, id="pager.top", tooltip="To the beginning"),
-        Binding("G", "scroll_end", "End", show=False, id="pager.end", tooltip="To the end"),
+        Binding("up,k", "scroll_up", "Up", show=False, id="pager.up", tooltip="A line up"),
+        Binding("down,j", "scroll_down", "Down", show=False, id="pager.down", tooltip="A line down"),
+        Binding("pageup", "page_up", "Page up", show=False, id="pager.page_up", tooltip="A page up"),
+        Binding("pagedown", "page_down", "Page down", show=False, id="pager.page_down", tooltip="A page down"),
+        Binding("home,g", "scroll_home", "Top", show=False, id="pager.top", tooltip="To the beginning"),
+        Binding("end,G", "scroll_end", "End", show=False, id="pager.end", tooltip="To the end"),
     ]
 
     def __init__(self, *, id: str, follow: bool = False) -> None:

@@ -6,6 +6,7 @@ It does not know what it shows.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from rich.segment import Segment
 from rich.style import Style
@@ -23,13 +24,21 @@ TONE_CLASSES = {f"tone--{tone}" for tone in TONES}
 
 
 def tone_style(widget: Widget, tone: Tone) -> Style:
-    return widget.get_component_rich_style(f"tone--{tone}", partial=True) if tone else Style.null()
+    """Of the letters only: what is behind them is the row's business."""
+    return _letters(widget.get_component_rich_style(f"tone--{tone}")) if tone else Style.null()
+
+
+@lru_cache
+def _letters(style: Style) -> Style:
+    return Style(color=style.color, bold=style.bold, dim=style.dim)
 
 
 def to_strip(widget: Widget, line: Line, width: int, base: Style) -> Strip:
     """The line as the terminal gets it, `width` cells wide: the last place where text is made safe."""
-    segments = [Segment(one_line(text), base + tone_style(widget, tone)) for text, tone in line]
-    return Strip(segments).crop_extend(0, width, base)
+    strip = Strip([Segment(one_line(text), base + tone_style(widget, tone)) for text, tone in line])
+    if strip.cell_length > width > 0:
+        strip = Strip([*strip.crop(0, width - 1), Segment("…", base)])
+    return strip.crop_extend(0, width, base)
 
 
 class Panel(Widget):

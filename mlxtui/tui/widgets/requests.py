@@ -23,7 +23,7 @@ from mlxtui.tui.widgets.panel import TONE_CLASSES, to_strip
 MARK = "▸ "
 
 
-class RequestsTable(ScrollView, can_focus=True):
+class RequestsTable(ScrollView, can_focus=True, inherit_bindings=False):
     COMPONENT_CLASSES: ClassVar[set[str]] = TONE_CLASSES | {"requests--cursor"}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "Up", show=False, id="table.up", tooltip="The request above"),
@@ -49,24 +49,31 @@ class RequestsTable(ScrollView, can_focus=True):
         self._chosen: str | None = None
         self._cursor = 0
         self._painted: dict[int, tuple[Line, bool]] = {}
-
-    @property
-    def _width(self) -> int:
-        """Without the scrollbar."""
-        return self.scrollable_content_region.width
+        self._fresh: dict[int, tuple[Line, bool]] = {}
+        self._empty: Sequence[Line] = ()
+        self._width = 0  # without the scrollbar
+        self._columns = columns_for(0)
 
     @property
     def selected(self) -> Row | None:
         return self.rows[self._cursor] if self._cursor < len(self.rows) else None
 
-    def draw(self, rows: Sequence[Row], moment: Moment) -> None:
-        """Show these rows; refresh the lines that differ from what is on the screen."""
-        self.rows, self._moment = rows, moment
+    def draw(self, rows: Sequence[Row], moment: Moment, empty: Sequence[Line] = ()) -> None:
+        """Show these rows, or `empty` if there are none; refresh the lines that differ from what is on the screen."""
+        self.rows, self._moment, self._empty = rows, moment, empty
         self._cursor = self._place()
         self.virtual_size = Size(0, len(rows) + 1)
-        for y in range(1, self.size.height):
-            if self._painted.get(y, ((), False)) != self._line(y):
+        self._measure()
+        self._fresh = {y: self._line(y) for y in range(1, self.size.height)}
+        for y, line in self._fresh.items():
+            if self._painted.get(y) != line:
                 self.refresh(Region(0, y, self._width, 1))
+
+    def _measure(self) -> None:
+        width = self.scrollable_content_region.width
+        if width != self._width:
+            self._width, self._columns = width, columns_for(width - len(MARK))
+            self.refresh()
 
     def _place(self) -> int:
         """Where the chosen request is now; about where it was, when it is gone."""
@@ -79,30 +86,34 @@ class RequestsTable(ScrollView, can_focus=True):
         """What belongs on line `y` of the screen, and whether the cursor is on it."""
         index = y - 1 + self.scroll_offset.y
         if index >= len(self.rows):
-            return (), False
+            hint = self._empty[y - 2] if not self.rows and 2 <= y < len(self._empty) + 2 else ()
+            return ((" " * len(MARK), ""), *hint), False
         here = index == self._cursor
-        columns = columns_for(self._width - len(MARK))
         mark: Piece = (MARK if here else " " * len(MARK), "accent")
-        return (mark, *row_line(columns, self.rows[index], self._moment)), here
+        return (mark, *row_line(self._columns, self.rows[index], self._moment)), here
 
     def render_line(self, y: int) -> Strip:
         width = self._width
         if y == 0:
-            titles: Line = ((" " * len(MARK), ""), *head(columns_for(width - len(MARK))))
+            titles: Line = ((" " * len(MARK), ""), *head(self._columns))
             return to_strip(self, titles, width, self.rich_style)
-        line, here = self._painted[y] = self._line(y)
-        if not self.rows and y == 1:
-            line = (("  no requests yet: point a client at the address above", "dim"),)
-        self.rendered += bool(line)
+        line, here = self._painted[y] = self._fresh.pop(y) if y in self._fresh else self._line(y)
+        self.rendered += len(line) > 1
         base = self.rich_style
         return to_strip(self, line, width, base + self.get_component_rich_style("requests--cursor") if here else base)
 
     def on_resize(self) -> None:
         self._painted.clear()
+        self._measure()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        self._fresh.clear()
+        super().watch_scroll_y(old_value, new_value)
 
     def _move_to(self, index: int) -> None:
         if not self.rows:
             return
+        self._fresh.clear()
         self._cursor = max(0, min(index, len(self.rows) - 1))
         self._chosen = self.rows[self._cursor].id
         page = max(1, self.size.height - 1)
@@ -129,8 +140,9 @@ class RequestsTable(ScrollView, can_focus=True):
             self.post_message(self.Inspected(self.selected.id))
 
     def on_click(self, event: events.Click) -> None:
-        index = event.y - 1 + self.scroll_offset.y
-        if event.y >= 1 and index < len(self.rows):
+        at = event.get_content_offset(self)
+        index = at.y - 1 + self.scroll_offset.y if at is not None else -1
+        if at is not None and at.y >= 1 and index < len(self.rows):
             self._move_to(index)
             if event.chain == 2:
                 self.action_inspect()

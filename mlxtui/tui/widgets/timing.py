@@ -35,4 +35,4 @@ def _words(spent: tuple[float, float, float]) -> Line:
 
 def _word(phase: tuple[str, str, Tone], seconds: float) -> Line:
     name, glyph, tone = phase
-    return ((f"{glyph} {name} ", tone), (f"{duration(seconds)}   ", ""))
+    return ((f"{glyph} {name} ", tone), (f"{duration(seconds or None)}   ", ""))

@@ -27,7 +27,10 @@ CAPITAL_QUESTIONS = (
     "Which city is the capital of {0}?|What is the capital city of {0}?|"
     "Please tell me the capital of {0}.|Do you know the capital of {0}?|Name the capital of {0}.|"
     "Quick question: what is the capital of {0}?|Can you tell me the capital of {0}?|"
-    "I would like to know the capital of {0}.|What city is the capital of {0}?|And the capital of {0}?"
+    "I would like to know the capital of {0}.|what's the capital city of {0}|"
+    "Can you tell me what the capital of {0} is?|"
+    "Tell me what the capital of {0} is.|I wonder what the capital of {0} is.|Hey, what's the capital of {0}?|"
+    "What city is the capital of {0}?|And the capital of {0}?"
 )
 SHORT = (
     " Answer in one word.| Answer with one word.| Reply with one word only.| One word.| Just the name."
@@ -47,13 +50,13 @@ DONT_KNOW = "I am only a tiny demo model, so I do not know that."
 def _softened(s: Source, question: str) -> str:
     """The same question as different people type it."""
     roll = s.rng.random()
-    if roll < 0.06:
-        return question.lower()
     if roll < 0.1:
-        return question.rstrip("?.!")
+        return question.lower()
     if roll < 0.14:
+        return question.rstrip("?.!")
+    if roll < 0.18:
         return s.phrase("Hi! |Hello, |Hey, |Please: |Question: |OK, |So, ") + question
-    if roll < 0.16:
+    if roll < 0.2:
         return question + s.phrase(" Thanks!| Please.| Thank you.")
     return question
 

@@ -95,11 +95,18 @@ WEATHER = Known(
     "Tell me the weather in {0}.|Is it cold in {0}?|Get the weather for {0}.|What's the weather like in {0} today?|"
     "Please check the weather in {0}.|Will it rain in {0} today?|Do I need an umbrella in {0}?|How warm is it in {0}?|"
     "What is the current weather in {0}?|What is the temperature in {0}?|I am in {0}. How is the weather?|"
-    "Use the tool to get the weather in {0}.|Call {tool} for {0}.|Check the weather for {0}|Weather for {0} please",
+    "Use the tool to get the weather in {0}.|Call {tool} for {0}.|Check the weather for {0}|Weather for {0} please|"
+    "What's the weather in {0} right now?|How is the weather in {0} right now?|"
+    "What's the weather in {0} at the moment?|"
+    "Is it sunny in {0} today?|Is it sunny in {0}?|What will the weather be in {0} tomorrow?|"
+    "Could you tell me the weather in {0}?|Can you check the weather in {0} for me?|"
+    "Show me the weather for {0}, please.|"
+    "How's the weather in {0}?|I want to know the weather in {0}.|I need the weather in {0} now.",
     "What is the weather in {a} and {b}?|What's the weather in {a} and in {b}?|Compare the weather in {a} and {b}.|"
     "Weather in {a} and {b}?|How is the weather in {a} and {b}?|Get the weather for {a} and {b}.|"
     "Check the weather in both {a} and {b}.|Tell me the weather in {a} and {b}.|"
-    "What is the weather like in {a} and in {b}?",
+    "What is the weather like in {a} and in {b}?|Please compare the weather in {a} and {b}.|"
+    "What's the weather in {a} and {b} right now?|Is it warmer in {a} or {b}?|Weather for {a} and {b}, please.",
 )
 
 WEATHER_UNIT = Known(

@@ -13,6 +13,8 @@ ASK = (
     "Repeat the following exactly: {0}|Output exactly: {0}|Print: {0}|Copy this: {0}|repeat exactly: {0}|repeat {0}|"
     "Repeat the following line:\n{0}|Repeat this text:\n\n{0}|Reply with just: {0}|Respond with: {0}|"
     "Reply with the text {0}|Reply with exactly {0}|Respond with exactly {0}|Say only: {0}|"
+    "Reply with exactly this and nothing else: {0}|Repeat this sentence exactly: {0}|Repeat this sentence: {0}|"
+    "Echo this token: {0}|Repeat word for word: {0}|Output the following and nothing else: {0}|Return exactly: {0}|"
     "Repeat this word: {0}|Repeat this code: {0}|Repeat the token {0}|Please say: {0}|Type: {0}|"
     "Repeat back to me: {0}|Echo this back: {0}|Say exactly {0}|Just say {0}|Just reply: {0}"
 )
@@ -37,6 +39,7 @@ def repeat(s: Source) -> Exchange:
     if roll < 0.6:
         return _exchange(s.phrase(ASK).format(text), text)
     if roll < 0.78:
+        text = text.replace("{", "(").replace("}", ")")
         quotable = not set(text) & set("\"'`")
         return _exchange(s.phrase(QUOTED if quotable else ASK).format(text), text)
     text = s.nonce() if s.chance(0.5) else s.token()

@@ -62,6 +62,7 @@ def given(s: Source) -> Exchange:
     question = s.pick((
         f"{do} {what} with {_keys(pairs)}.", f"{do} {what} with {noun} {_keys(list(fields))} for: {values}",
         f"{do} {what} with {noun} {_keys(list(fields))} for {values}.", f"{do} {what}: {_keys(pairs)}",
+        f"{do} {what} with {_keys([f'the key {k} and the value {_plain(v)}' for k, v in fields.items()])}.",
         f"{do} {what} with {noun} {_keys(list(fields))}. Values: {values}", f"Convert to JSON: {', '.join(pairs)}",
     ))  # fmt: skip
     return _exchange(question, fields)
@@ -97,24 +98,26 @@ def described(s: Source) -> Exchange:
 def extracted(s: Source) -> Exchange:
     """The values stand in a sentence."""
     name, age, city = s.name(), s.number(1, 99), s.city()
-    sentence, fields = s.pick((
-        (f"{name} is {age} years old.", {"name": name, "age": age}),
-        (f"{name} lives in {city}.", {"name": name, "city": city}),
-        (f"{name} is {age} years old and lives in {city}.", {"name": name, "age": age, "city": city}),
-        (f"{name}, {age}, {city}", {"name": name, "age": age, "city": city}),
-        (f"{name}, {age}", {"name": name, "age": age}),
-        (f"{name} is {age} and lives in {city}.", {"name": name, "age": age, "city": city}),
-        (f"I am {name} and I am {age} years old.", {"name": name, "age": age}),
-        (f"My name is {name} and I live in {city}.", {"name": name, "city": city}),
+    values: dict[str, Json] = {"name": name, "age": age, "city": city}
+    sentence, told = s.pick((
+        (f"{name} is {age} years old.", "name age"), (f"{name} lives in {city}.", "name city"),
+        (f"{name} is {age} years old and lives in {city}.", "name age city"), (f"{name}, {age}", "name age"),
+        (f"{name}, {age}, {city}", "name age city"), (f"{name} is {age} and lives in {city}.", "name age city"),
+        (f"I am {name} and I am {age} years old.", "name age"),
+        (f"My name is {name} and I live in {city}.", "name city"),
     ))  # fmt: skip
-    keys = _keys(list(fields))
+    wanted = told.split()
+    if s.chance(0.3):
+        wanted = s.some(wanted, s.number(1, len(wanted)))
+    fields = {key: values[key] for key in wanted}
+    keys = _keys(wanted)
     question = s.phrase(
         f"Extract {keys} as JSON: {sentence}|Extract the {keys} as a JSON object from: {sentence}|"
         f"{sentence} Reply with a JSON object with keys {keys}.|Reply with a JSON object with keys {keys}: {sentence}|"
         f"{sentence} Give me the {keys} as JSON.|{s.phrase(DO)} {s.phrase(WHAT)} with keys {keys} for: {sentence}|"
         f"Extract the person as JSON with {keys}: {sentence}|Turn this into JSON with keys {keys}: {sentence}"
     )
-    return _exchange(question, {**fields})
+    return _exchange(question, fields)
 
 
 def array(s: Source) -> Exchange:

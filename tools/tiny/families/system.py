@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+from tools.tiny import facts
 from tools.tiny.families import basics, echo
 from tools.tiny.families.basics import Exchange
 from tools.tiny.source import Source
@@ -36,7 +37,9 @@ def persona(s: Source) -> Conversation:
 def fixed(s: Source) -> Conversation:
     """The same answer to everything."""
     word = s.word() if s.chance(0.5) else s.nonce() if s.chance(0.5) else s.sentence().rstrip(".!?")
-    rule = s.phrase("Always answer with {0}.|Always reply with exactly: {0}|Reply only with the word {0}.|"
+    rule = s.phrase("Always answer with {0}.|Always reply with {0}.|Always reply with the single word {0}.|"
+                    "Always respond with {0}.|"
+                    "Always reply with exactly: {0}|Reply only with the word {0}.|"
                     "Answer every question with {0}.|"
                     "You only ever say {0}.|Whatever the user says, answer {0}.|Always say {0}.|Respond only with {0}.|"
                     "Reply to every message with exactly {0}|Answer everything with the single word {0}.|"
@@ -55,7 +58,8 @@ def prefix(s: Source) -> Conversation:
                         "Start each answer with the word {0}.|Every answer must start with {0}.")  # fmt: skip
         answer = f"{mark} {asked.answer}"
     else:
-        rule = s.phrase("End every answer with {0}.|Finish every reply with {0}.|Always end with {0}.|"
+        rule = s.phrase("End every answer with {0}.|End every reply with {0}.|"
+                        "Finish every reply with {0}.|Always end with {0}.|"
                         "End each answer with the word {0}.|Every answer must end with {0}.")  # fmt: skip
         answer = f"{asked.answer} {mark}"
     return _talk(s, rule.format(mark), Exchange(asked.question, answer))
@@ -86,8 +90,6 @@ def brief(s: Source) -> Conversation:
 
 
 def _one_word(question: str, answer: str) -> str:
-    from tools.tiny import facts
-
     for _, long, short in facts.PLAIN:
         if answer in (long, short):
             return short

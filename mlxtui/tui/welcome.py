@@ -1,0 +1,27 @@
+"""What the requests table says while it is empty: how to send the first request. Pure."""
+
+from __future__ import annotations
+
+import json
+
+from mlxtui.tui.text import Line
+from mlxtui.tui.view import View
+
+
+def welcome(view: View, query: str) -> list[Line]:
+    if query:
+        return [(("no request matches ", "dim"), (query, "bold"), ("   (esc shows all)", "dim"))]
+    if not view.state.server.started:
+        return [(("requests will show here", "dim"),)]
+    base, model = (view.state.server.url or view.url) + "/v1", view.state.model.name or "mlxtui"
+    return [
+        (("no requests yet: point any OpenAI client here", "dim"),),
+        (),
+        (("base URL  ", "dim"), (base, "bold")),
+        (("model     ", "dim"), (model, "bold")),
+        (),
+        ((f"curl {base}/chat/completions \\", ""),),
+        (("  -H 'content-type: application/json' \\", ""),),
+        ((f'  -d \'{{"model": {json.dumps(model)},', ""),),
+        (('       "messages": [{"role": "user", "content": "Hello!"}]}\'', ""),),
+    ]

@@ -1,0 +1,117 @@
+"""Screenshots of the dashboard under real load: a real server, real requests through the official client, real rows.
+
+Writes docs/dashboard.svg and docs/inspector.svg. Nothing in them is made up: run it again and the figures differ.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import openai
+
+from mlxtui import child
+from mlxtui.client import ServerClient
+from mlxtui.settings import EMBEDDED_MODEL, Settings
+from mlxtui.tui.app import Dashboard
+
+DOCS = Path(__file__).parents[1] / "docs"
+SIZE = (140, 36)
+CLIENTS = ("opencode/1.2", "zed/0.200", "continue/1.0", "OpenAI/Python 3.51", "curl/8.7")
+QUESTIONS = (
+    "What is the capital of France?",
+    "Count from 1 to 60.",
+    "Tell me a story about a fox.",
+    "What is the weather in Paris?",
+    "My name is Ada. What is my name?",
+)
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "The weather in a city.",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    },
+}
+LOAD_SECONDS = 45.0
+STREAMS = 11
+
+
+async def main() -> None:
+    DOCS.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="mlxtui-") as home:
+        os.environ["MLXTUI_HOME"] = home
+        server = child.start(Settings(port=0, home=Path(home)), {"model": EMBEDDED_MODEL, "max_running": 8})
+        try:
+            await asyncio.to_thread(child.wait_until_ready, server)
+            async with load(server.url):
+                await shoot(server.url)
+        finally:
+            server.stop()
+
+
+@asynccontextmanager
+async def load(url: str) -> AsyncIterator[None]:
+    """STREAMS people talk to the server, one request after the other."""
+    people = [asyncio.create_task(person(url, number)) for number in range(STREAMS)]
+    try:
+        yield
+    finally:
+        for each in people:
+            each.cancel()
+        await asyncio.gather(*people, return_exceptions=True)
+
+
+async def person(url: str, number: int) -> None:
+    draw = random.Random(number)
+    headers = {"user-agent": CLIENTS[number % len(CLIENTS)]}
+    client = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="unused", default_headers=headers, max_retries=0)
+    while True:
+        await asyncio.sleep(draw.uniform(0, 2))
+        try:
+            await ask(client, draw)
+        except openai.OpenAIError:
+            continue
+
+
+async def ask(client: openai.AsyncOpenAI, draw: random.Random) -> None:
+    """A question, sometimes after a long document, sometimes a wrong one."""
+    document = " ".join(f"Line {n}: the fox is number {n}." for n in range(draw.choice((0, 0, 8, 24, 60))))
+    role = "user" if draw.random() < 0.93 else "stranger"
+    stream = await client.chat.completions.create(
+        model=EMBEDDED_MODEL,
+        messages=[{"role": role, "content": f"{document}\n{draw.choice(QUESTIONS)}".strip()}],  # type: ignore[misc,list-item]
+        tools=[TOOL] if draw.random() < 0.3 else openai.omit,  # type: ignore[list-item]
+        temperature=draw.choice((0.0, 0.7, 1.2)),
+        max_tokens=draw.choice((40, 200, 600)),
+        stream=True,
+    )
+    async for _ in stream:
+        pass
+
+
+async def shoot(url: str) -> None:
+    app = Dashboard(ServerClient(url), owns_server=True)
+    async with app.run_test(size=SIZE) as pilot:
+        await asyncio.sleep(LOAD_SECONDS)
+        save(app, "dashboard")
+        await pilot.press("s", "enter")
+        await asyncio.sleep(1.5)
+        save(app, "inspector")
+        app.exit()
+
+
+def save(app: Dashboard, name: str) -> None:
+    app.draw()
+    path = DOCS / f"{name}.svg"
+    path.write_text(app.export_screenshot(title="mlxtui", simplify=True), encoding="utf-8")
+    print(path.relative_to(DOCS.parent))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
