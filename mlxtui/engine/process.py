@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import time
 from collections.abc import AsyncGenerator, Callable
-from typing import assert_never
+from typing import assert_never, cast
 
 from mlxtui.engine.child import Child
 from mlxtui.engine.interface import (
+    ChatPrompt,
     EngineState,
     EngineStatus,
     Failure,
@@ -25,20 +25,26 @@ from mlxtui.engine.interface import (
     Rendered,
 )
 from mlxtui.engine.mailbox import Mailbox
+from mlxtui.engine.questions import Questions, error_of
 from mlxtui.engine.wire import (
     Cancel,
+    Declined,
+    Detokenize,
     LoadFailed,
     Loading,
     Note,
     ParseCalls,
     Parsed,
+    Question,
     Ready,
     Report,
     Setup,
     StepReport,
     Submit,
+    Tokenize,
+    Tokenized,
 )
-from mlxtui.errors import ApiError, ContextLengthExceeded, EngineFailed, InvalidRequest, Unavailable
+from mlxtui.errors import ApiError, EngineFailed, Unavailable
 from mlxtui.events import (
     Decoded,
     EngineDown,
@@ -51,7 +57,7 @@ from mlxtui.events import (
     RequestQueued,
 )
 from mlxtui.settings import Settings
-from mlxtui.types import Tool
+from mlxtui.types import TextPrompt, Tool
 
 _FIRST_PAUSE, _LONGEST_PAUSE, _HEALTHY = 0.1, 30.0, 60.0
 _UNAVAILABLE_CODES: dict[EngineState, str] = {
@@ -72,8 +78,7 @@ class EngineProcess:
         self._child: Child | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._jobs: dict[str, Mailbox] = {}
-        self._parses: dict[int, asyncio.Future[tuple[ParsedCall, ...]]] = {}
-        self._tickets = itertools.count()
+        self._questions = Questions()
         self._heard = 0.0
         self._spawned = 0.0
 
@@ -115,14 +120,21 @@ class EngineProcess:
     async def parse_calls(self, text: str, tools: tuple[Tool, ...]) -> tuple[ParsedCall, ...]:
         if self._status.state != "ready":
             return ()
-        ticket = next(self._tickets)
-        answer: asyncio.Future[tuple[ParsedCall, ...]] = asyncio.get_running_loop().create_future()
-        self._parses[ticket] = answer
-        self._send(ParseCalls(ticket, text, tools))
         try:
-            return await answer
-        finally:
-            self._parses.pop(ticket, None)
+            answer = await self._questions.ask(self._send, lambda ticket: ParseCalls(ticket, text, tools))
+        except ApiError:
+            return ()
+        return cast(Parsed, answer).calls
+
+    async def tokenize(self, prompt: ChatPrompt | TextPrompt) -> tuple[str, tuple[int, ...]]:
+        self._check_ready()
+        answer = await self._questions.ask(self._send, lambda ticket: Tokenize(ticket, prompt))
+        return cast(Tokenized, answer).text, cast(Tokenized, answer).tokens
+
+    async def detokenize(self, tokens: tuple[int, ...]) -> str:
+        self._check_ready()
+        answer = await self._questions.ask(self._send, lambda ticket: Detokenize(ticket, tokens))
+        return cast(Tokenized, answer).text
 
     async def close(self) -> None:
         self._status = EngineStatus("closed", "the server is shutting down")
@@ -139,7 +151,7 @@ class EngineProcess:
         if state != "ready":
             raise Unavailable(self._status.detail, code=_UNAVAILABLE_CODES[state], retry_after=self._status.retry_after)
 
-    def _send(self, command: Submit | Cancel | ParseCalls) -> None:
+    def _send(self, command: Submit | Cancel | Question) -> None:
         if self._child and self._status.state == "ready":
             self._child.send(command)
 
@@ -187,9 +199,7 @@ class EngineProcess:
         """Everything in flight ends here."""
         for mailbox in self._jobs.values():
             mailbox.fail(error)
-        for answer in self._parses.values():
-            if not answer.done():
-                answer.set_result(())
+        self._questions.abandon(error)
 
     async def _watch(self, child: Child) -> None:
         while True:
@@ -213,9 +223,8 @@ class EngineProcess:
                     self._jobs[report.id].put(report)
             case Failure():
                 self._fail(report)
-            case Parsed():
-                if (answer := self._parses.get(report.ticket)) and not answer.done():
-                    answer.set_result(report.calls)
+            case Parsed() | Tokenized() | Declined():
+                self._questions.answered(report)
             case Note():
                 self._log(report)
             case Loading() | Ready() | LoadFailed():
@@ -270,21 +279,7 @@ class EngineProcess:
 
     def _fail(self, failure: Failure) -> None:
         if mailbox := self._jobs.get(failure.id):
-            mailbox.fail(_error(failure))
+            mailbox.fail(error_of(failure))
 
     def _log(self, note: Note) -> None:
         self._publish(Logged(time.time(), note.level, note.message, note.job))
-
-
-def _error(failure: Failure) -> ApiError:
-    match failure.code:
-        case "context_length_exceeded":
-            return ContextLengthExceeded(failure.message, param="messages")
-        case "invalid_prompt":
-            return InvalidRequest(failure.message, param="messages", code="invalid_prompt")
-        case "insufficient_memory":
-            return Unavailable(failure.message, code="insufficient_memory")
-        case "engine_error":
-            return EngineFailed(failure.message)
-        case _:
-            assert_never(failure.code)

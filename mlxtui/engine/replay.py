@@ -12,17 +12,19 @@ from contextvars import ContextVar
 from typing import Any, Literal
 
 from mlxtui import errors
-from mlxtui.engine.interface import EngineStatus, Job, Output, ParsedCall, Piece, Prefill, Rendered
+from mlxtui.engine.interface import ChatPrompt, EngineStatus, Job, Output, ParsedCall, Piece, Prefill, Rendered
 from mlxtui.errors import ApiError, EngineFailed, NotFound, Unavailable
 from mlxtui.events import Decoded, EngineStep, Event, ModelReady, PrefillProgress, RequestQueued
 from mlxtui.recorded import RecordedCalls, RecordedFailure, RecordedPiece, RecordedRun
-from mlxtui.types import Channel, Dialect, ModelInfo, Tool
+from mlxtui.types import Channel, Dialect, ModelInfo, TextPrompt, Tool
 
 Pace = Callable[[Job, int, float], Awaitable[None]]
 """Awaited before each batch of a job: number -1 is the rendered prompt, 0 the first pieces; with the recorded wait."""
 
 _played: ContextVar[RecordedRun | None] = ContextVar("played", default=None)
 """The run of the job whose task this is: `parse_calls` is not told for which job it is asked."""
+
+_NO_TOKENIZER = "this server replays recorded sessions: there is no tokenizer to ask"
 
 SCRIPTED_MODEL = ModelInfo(
     id="scripted",
@@ -119,6 +121,12 @@ class ReplayEngine:
         run = _played.get() or RecordedRun()
         read = next((read.calls for read in run.calls if read.text == text), ())
         return tuple(ParsedCall(call["name"], call["arguments"]) for call in read)
+
+    async def tokenize(self, prompt: ChatPrompt | TextPrompt) -> tuple[str, tuple[int, ...]]:
+        raise NotFound(_NO_TOKENIZER, code="not_recorded")
+
+    async def detokenize(self, tokens: tuple[int, ...]) -> str:
+        raise NotFound(_NO_TOKENIZER, code="not_recorded")
 
     async def close(self) -> None:
         self._status = EngineStatus("closed", "the server is shutting down")

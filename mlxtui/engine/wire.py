@@ -14,9 +14,9 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from mlxtui.engine.interface import Failure, Job, ModelInfo, ParsedCall, Piece, Prefill, Rendered, Stats
+from mlxtui.engine.interface import ChatPrompt, Failure, Job, ModelInfo, ParsedCall, Piece, Prefill, Rendered, Stats
 from mlxtui.events import LogLevel
-from mlxtui.types import Tool
+from mlxtui.types import TextPrompt, Tool
 
 _HEADER = struct.Struct("!I")
 
@@ -49,6 +49,18 @@ class ParseCalls:
 
 
 @dataclass(frozen=True, slots=True)
+class Tokenize:
+    ticket: int
+    prompt: ChatPrompt | TextPrompt
+
+
+@dataclass(frozen=True, slots=True)
+class Detokenize:
+    ticket: int
+    tokens: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Loading:
     detail: str
 
@@ -72,6 +84,23 @@ class Parsed:
 
 
 @dataclass(frozen=True, slots=True)
+class Tokenized:
+    """The answer to Tokenize and to Detokenize."""
+
+    ticket: int
+    text: str
+    tokens: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """A question can't be answered; the failure belongs to no job."""
+
+    ticket: int
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """A line for the log."""
 
@@ -90,8 +119,9 @@ class StepReport:
     stats: Stats
 
 
-Command = Setup | Submit | Cancel | ParseCalls
-Report = Loading | Ready | LoadFailed | Rendered | Failure | StepReport | Parsed | Note
+Question = ParseCalls | Tokenize | Detokenize
+Command = Setup | Submit | Cancel | Question
+Report = Loading | Ready | LoadFailed | Rendered | Failure | StepReport | Parsed | Tokenized | Declined | Note
 
 
 def frame(message: Command | Report) -> bytes:
@@ -104,7 +134,7 @@ def _packed(message: Command | Report) -> Any:
     """A StepReport as plain tuples: pickling frozen slotted dataclasses costs ten times as much, 32 rows a step."""
     if not isinstance(message, StepReport):
         return message
-    pieces = [(p.id, p.text, p.tokens, p.finish) for p in message.pieces]
+    pieces = [(p.id, p.text, p.tokens, p.finish, p.logprobs) for p in message.pieces]
     stats = message.stats
     numbers = tuple(getattr(stats, name) for name in Stats.__slots__)
     return (message.prefills, pieces, message.failures, numbers)

@@ -27,7 +27,7 @@ from hypercorn.typing import (
 )
 
 from mlxtui import __version__
-from mlxtui.engine.interface import Engine, EngineStatus, Job, Output, ParsedCall, Piece, Prefill, Rendered
+from mlxtui.engine.interface import ChatPrompt, Engine, EngineStatus, Job, Output, ParsedCall, Piece, Prefill, Rendered
 from mlxtui.engine.replay import failure_of, model_json
 from mlxtui.errors import ApiError
 from mlxtui.recorded import (
@@ -43,7 +43,7 @@ from mlxtui.recorded import (
 )
 from mlxtui.recording import Writer
 from mlxtui.server.exchange import Exchange
-from mlxtui.types import Channel, ModelInfo, Tool
+from mlxtui.types import Channel, ModelInfo, TextPrompt, Tool
 
 log = logging.getLogger(__name__)
 
@@ -131,6 +131,12 @@ class RecordingEngine:
             read = tuple({"name": call.name, "arguments": dict(call.arguments)} for call in calls)
             tape.calls.append(RecordedCalls(text, read))
         return calls
+
+    async def tokenize(self, prompt: ChatPrompt | TextPrompt) -> tuple[str, tuple[int, ...]]:
+        return await self._engine.tokenize(prompt)
+
+    async def detokenize(self, tokens: tuple[int, ...]) -> str:
+        return await self._engine.detokenize(tokens)
 
     async def close(self) -> None:
         await self._engine.close()

@@ -20,7 +20,7 @@ from mlxtui.engine.process import EngineProcess
 from mlxtui.errors import ContextLengthExceeded, EngineFailed, InvalidRequest, Unavailable
 from mlxtui.events import EngineDown, EngineStep, Event, Logged, ModelLoading, ModelReady, RequestQueued
 from mlxtui.settings import Settings
-from mlxtui.types import NEUTRAL_SAMPLING, Message, Sampling, Tool
+from mlxtui.types import NEUTRAL_SAMPLING, Message, Sampling, TextPrompt, Tool
 
 ModelDir = Callable[[str], Path]
 GREEDY = Sampling(temperature=0.0).over(NEUTRAL_SAMPLING)
@@ -127,6 +127,34 @@ def test_tool_calls_are_parsed_by_the_models_own_parser(run: Running) -> None:
     assert run.do(run.engine.parse_calls("{", tools)) == ()
 
 
+def test_tokens_and_texts_are_told(run: Running) -> None:
+    text, tokens = run.do(run.engine.tokenize(ChatPrompt((Message("user", "hé"),))))
+    assert text.startswith("<|im_start|>user\nhé<|im_end|>")
+    assert run.do(run.engine.detokenize(tokens)) == text
+    assert run.do(run.engine.tokenize(TextPrompt(tokens[:3]))) == (
+        run.do(run.engine.detokenize(tokens[:3])),
+        tokens[:3],
+    )
+    assert len(run.do(run.engine.tokenize(TextPrompt("x" * 5000)))[1]) == 5000  # longer than the context
+    for wrong in (run.engine.detokenize((1, 320)), run.engine.tokenize(TextPrompt((320,)))):
+        with pytest.raises(InvalidRequest, match="token id 320 is outside"):
+            run.do(wrong)
+
+
+def test_text_and_tokens_are_gone_on_with_as_they_are(run: Running) -> None:
+    tokens = run.do(run.engine.tokenize(TextPrompt("once upon")))[1]
+    text = run.do(run.text(Job("text", TextPrompt("once upon"), GREEDY, 8)))
+    assert run.do(run.text(Job("tokens", TextPrompt(tokens), GREEDY, 8))) == text
+    for prompt, param in (
+        (TextPrompt((1, 999)), "prompt"),
+        (TextPrompt("x" * 5000), "prompt"),
+        (TextPrompt("a", "b"), "suffix"),
+    ):
+        with pytest.raises(InvalidRequest) as refused:
+            run.do(run.outputs(Job("odd", prompt, GREEDY)))
+        assert refused.value.param == param
+
+
 def test_32_clients_at_once_get_what_each_gets_alone(run: Running) -> None:
     texts = [f"nonce {i} " + "word " * (i % 7) for i in range(32)]
 
@@ -170,6 +198,7 @@ def test_a_killed_worker_fails_its_jobs_and_comes_back(run: Running) -> None:
         stream = run.engine.run(endless("streaming"))
         await run.first_piece(stream)
         parsing = asyncio.create_task(run.engine.parse_calls("{}", ()))
+        asking = asyncio.create_task(run.engine.detokenize((1,)))
         await asyncio.sleep(0)
         assert run.engine.pid
         os.kill(run.engine.pid, signal.SIGKILL)
@@ -178,6 +207,8 @@ def test_a_killed_worker_fails_its_jobs_and_comes_back(run: Running) -> None:
                 pass
         assert run.engine.status.state == "restarting"
         assert await parsing == ()
+        with pytest.raises(EngineFailed):
+            await asking
         with pytest.raises(Unavailable) as meanwhile:
             await run.outputs(job("meanwhile", "hi"))
         assert (meanwhile.value.code, meanwhile.value.retry_after) == ("engine_restarting", pytest.approx(1.1))

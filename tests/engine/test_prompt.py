@@ -15,7 +15,7 @@ from mlxtui.engine.wire import ParseCalls
 from mlxtui.engine.worker.model import Model
 from mlxtui.engine.worker.prompt import parse_calls, prepare
 from mlxtui.engine.worker.slot import Prompt
-from mlxtui.types import NEUTRAL_SAMPLING, Message, Tool, ToolCall
+from mlxtui.types import NEUTRAL_SAMPLING, Message, TextPrompt, Tool, ToolCall
 from tests.engine.conftest import Models
 
 WEATHER = Tool("get_weather", "Weather in a city.", {"type": "object", "properties": {"city": {"type": "string"}}})
@@ -80,6 +80,38 @@ def test_odd_text_goes_through_unchanged(models: Models, text: str) -> None:
     model = models("plain")
     _, prompt = _prepared(model, _job(Message("user", text)))
     assert f"user\n{text}<|im_end|>" in model.tokenizer.decode(prompt.tokens)
+
+
+def test_context_errors_name_the_field(models: Models) -> None:
+    long = "x" * 5000
+    text = Job("j", TextPrompt(long), NEUTRAL_SAMPLING)
+    assert [_refused(models("plain"), job).param for job in (_job(Message("user", long)), text)] == [
+        "messages",
+        "prompt",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("markers", "expected"),
+    [
+        (("<fim_prefix>", "<fim_suffix>", "<fim_middle>"), "<fim_prefix>def<fim_suffix>end<fim_middle>"),
+        (("[SUFFIX]", "[PREFIX]"), "[SUFFIX]end[PREFIX]def"),
+    ],
+)
+def test_a_gap_is_filled_with_the_models_own_markers(models: Models, markers: tuple[str, ...], expected: str) -> None:
+    seen: list[str] = []
+
+    class Filling:
+        def get_vocab(self) -> dict[str, int]:
+            return {marker: i for i, marker in enumerate(markers)}
+
+        def encode(self, text: str, **options: Any) -> list[int]:
+            seen.append(text)
+            return [1]
+
+    job = Job("j", TextPrompt("def", "end"), NEUTRAL_SAMPLING)
+    _prepared(replace(models("plain"), tokenizer=Filling()), job)
+    assert seen == [expected]
 
 
 def test_a_template_that_renders_nothing_is_refused(models: Models) -> None:

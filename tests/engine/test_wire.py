@@ -14,6 +14,8 @@ from mlxtui.engine.interface import ChatPrompt, Dialect, Failure, Job, ModelInfo
 from mlxtui.engine.wire import (
     Cancel,
     Command,
+    Declined,
+    Detokenize,
     Link,
     Loading,
     Note,
@@ -24,14 +26,16 @@ from mlxtui.engine.wire import (
     Setup,
     StepReport,
     Submit,
+    Tokenize,
+    Tokenized,
     frame,
     receive,
 )
-from mlxtui.types import Message, Sampling, Tool
+from mlxtui.types import Logprob, Message, Sampling, TextPrompt, TokenLogprob, Tool
 
 STEP = StepReport(
     (Prefill("a", 1, 2, 0),),
-    (Piece("b", "hé", (1, 2), None), Piece("c", "", (), "length")),
+    (Piece("b", "hé", (1, 2), None), Piece("c", "", (), "length", (Logprob(TokenLogprob("h", b"h", -0.5)),))),
     (Failure("d", "engine_error", "broken"),),
     Stats(running=1, prefilling=2, queued=3, active_bytes=4, peak_bytes=5, cache_bytes=6, cache_entries=7),
 )
@@ -42,6 +46,8 @@ REPORTS: list[Report] = [
     Failure("a", "invalid_prompt", "no"),
     STEP,
     Parsed(1, ()),
+    Tokenized(2, "hi", (1, 2)),
+    Declined(3, Failure("", "invalid_prompt", "no", "prompt")),
     Note("info", "x" * 1_000_000),
 ]
 COMMANDS: list[Command] = [
@@ -49,6 +55,8 @@ COMMANDS: list[Command] = [
     Submit(Job("a", ChatPrompt((Message("user", "hi"),), (Tool("f", "", {"type": "object"}),)), Sampling(0.0), 5)),
     Cancel("a"),
     ParseCalls(1, "{}", ()),
+    Tokenize(2, TextPrompt("hi")),
+    Detokenize(3, (1, 2)),
 ]
 
 

@@ -69,7 +69,7 @@ def main() -> int:
 def _serve(setup: Setup, link: Link, desk: Desk) -> None:
     from mlxtui.engine.worker import device
     from mlxtui.engine.worker.model import load
-    from mlxtui.engine.worker.prompt import parse_calls, prepare
+    from mlxtui.engine.worker.prompt import answer, prepare
     from mlxtui.engine.worker.scheduler import Scheduler
 
     model = load(setup.model, setup.context_length, lambda detail: link.send(Loading(detail)))
@@ -79,7 +79,7 @@ def _serve(setup: Setup, link: Link, desk: Desk) -> None:
         cache_bytes=setup.cache_bytes,
         memory_limit=device.memory_limit(),
     )
-    desk.open_rendering(partial(prepare, model), partial(parse_calls, model.tokenizer))
+    desk.open_rendering(partial(prepare, model), partial(answer, model))
     link.send(Ready(model.info))
     while _obey(scheduler, desk):
         if not scheduler.idle:

@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable
 from queue import SimpleQueue
 
-from mlxtui.engine.interface import Failure, Job, ParsedCall, Rendered
-from mlxtui.engine.wire import Cancel, Link, ParseCalls, Parsed, Submit
+from mlxtui.engine.interface import Failure, Job, Rendered
+from mlxtui.engine.wire import Cancel, Declined, Link, Parsed, Question, Submit, Tokenized
 from mlxtui.engine.worker.slot import Prompt
 
 STUCK_AFTER = 5.0
@@ -25,7 +25,7 @@ class HangUp:
 
 Order = Prompt | Cancel | HangUp
 Prepare = Callable[[Job], tuple[Rendered, Prompt] | Failure]
-Parse = Callable[[ParseCalls], tuple[ParsedCall, ...]]
+Answer = Callable[[Question], Parsed | Tokenized | Declined]
 
 
 class Desk:
@@ -34,7 +34,7 @@ class Desk:
     def __init__(self, link: Link) -> None:
         self._link = link
         self.inbox: SimpleQueue[Order] = SimpleQueue()
-        self._todo: SimpleQueue[Job | ParseCalls] = SimpleQueue()
+        self._todo: SimpleQueue[Job | Question] = SimpleQueue()
         self._unrendered: set[str] = set()
         self._lock = threading.Lock()
 
@@ -42,9 +42,9 @@ class Desk:
         """Start reading commands; before the model is loaded, so that a server that leaves is noticed."""
         _thread("reader", self._read)
 
-    def open_rendering(self, prepare: Prepare, parse: Parse) -> None:
+    def open_rendering(self, prepare: Prepare, answer: Answer) -> None:
         """Start turning jobs into prompts; those that came while the model was loading are first."""
-        _thread("renderer", lambda: self._render(prepare, parse))
+        _thread("renderer", lambda: self._render(prepare, answer))
 
     def _read(self) -> None:
         while (command := self._link.receive()) is not None:
@@ -52,10 +52,10 @@ class Desk:
                 with self._lock:
                     self._unrendered.add(command.job.id)
                 self._todo.put(command.job)
-            elif isinstance(command, ParseCalls):
-                self._todo.put(command)
             elif isinstance(command, Cancel):
                 self._cancel(command)
+            elif isinstance(command, Question):
+                self._todo.put(command)
         self.inbox.put(HangUp())
         time.sleep(STUCK_AFTER)
         os._exit(1)  # the owner thread is stuck in a load or a kernel: nobody is left to wait for it
@@ -67,11 +67,11 @@ class Desk:
                 return
         self.inbox.put(command)
 
-    def _render(self, prepare: Prepare, parse: Parse) -> None:
+    def _render(self, prepare: Prepare, answer: Answer) -> None:
         while True:
             todo = self._todo.get()
-            if isinstance(todo, ParseCalls):
-                self._link.send(Parsed(todo.ticket, parse(todo)))
+            if not isinstance(todo, Job):
+                self._link.send(answer(todo))
             elif todo.id in self._unrendered:
                 self._hand_over(todo, prepare(todo))
 

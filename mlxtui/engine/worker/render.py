@@ -1,0 +1,142 @@
+"""From a prompt as the server sends it to its text and tokens, or a Refused that says what its client did wrong.
+
+Conversations go through the model's chat template; text goes as it is, with a suffix around the gap that is to be
+filled. Touches no MLX array.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from mlxtui.engine.interface import ChatPrompt, FailureCode
+from mlxtui.types import Message, TextPrompt, Tool, ToolCall
+
+# Prefix, suffix and middle markers of models that fill in the middle, in the order their makers documented:
+# Qwen, CodeGemma; StarCoder, Granite; SantaCoder; DeepSeek (whose second marks the hole); Code Llama.
+_FILLING = (
+    ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"),
+    ("<fim_prefix>", "<fim_suffix>", "<fim_middle>"),
+    ("<fim-prefix>", "<fim-suffix>", "<fim-middle>"),
+    ("<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>"),
+    ("▁<PRE>", "▁<SUF>", "▁<MID>"),
+)
+_CODESTRAL = ("[SUFFIX]", "[PREFIX]")
+
+
+class Refused(Exception):
+    """The job can't run, by its client's doing; `param` names the field at fault."""
+
+    def __init__(self, code: FailureCode, message: str, param: str) -> None:
+        super().__init__(message)
+        self.code: FailureCode = code
+        self.param = param
+
+
+def field_of(prompt: ChatPrompt | TextPrompt) -> str:
+    """The request's field that this prompt came in."""
+    return "messages" if isinstance(prompt, ChatPrompt) else "prompt"
+
+
+def render(tokenizer: Any, vocab: int, prompt: ChatPrompt | TextPrompt) -> tuple[str, list[int]]:
+    """Text and tokens of a prompt; a prompt in tokens has no text of its own ("").
+
+    Raises:
+        Refused: it can't be rendered, can't be tokenised, is empty, or has an id that the vocabulary has not.
+    """
+    if isinstance(prompt, ChatPrompt):
+        text = _from_template(tokenizer, prompt)
+        tokens = _tokenise(tokenizer, text, "messages", special=False)
+    elif isinstance(prompt.text, str):
+        text = prompt.text if prompt.suffix is None else _around_gap(tokenizer, prompt.text, prompt.suffix)
+        tokens = _tokenise(tokenizer, text, "prompt", special=True)
+    else:
+        text, tokens = "", known(prompt.text, vocab, "prompt")
+    if not tokens:
+        made = "the chat template rendered nothing from these messages" if isinstance(prompt, ChatPrompt) else "no text"
+        raise Refused("invalid_prompt", f"the prompt is empty: {made}", field_of(prompt))
+    return text, tokens
+
+
+def known(tokens: tuple[int, ...], vocab: int, param: str) -> list[int]:
+    """The tokens, if the vocabulary has them all.
+
+    Raises:
+        Refused: it has not.
+    """
+    strange = next((token for token in tokens if not 0 <= token < vocab), None)
+    if strange is not None:
+        message = f"token id {strange} is outside of this model's vocabulary of {vocab} tokens (0 to {vocab - 1})"
+        raise Refused("invalid_prompt", message, param)
+    return list(tokens)
+
+
+def text_of(tokenizer: Any, tokens: list[int]) -> str:
+    """The text of tokens; special ones show."""
+    return str(tokenizer.decode(tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False))
+
+
+def _from_template(tokenizer: Any, prompt: ChatPrompt) -> str:
+    messages = [_message(m) for m in prompt.messages]
+    if not tokenizer.has_chat_template:
+        return "".join(f"{m['role']}: {m['content']}\n" for m in messages) + "assistant:"
+    try:
+        text = tokenizer.apply_chat_template(
+            messages,
+            tools=[tool_json(tool) for tool in prompt.tools] or None,
+            add_generation_prompt=True,
+            tokenize=False,
+            **prompt.template,
+        )
+    except Exception as error:  # a template is the model maker's code: it may raise anything
+        message = f"the model's chat template refuses this conversation: {error}"
+        raise Refused("invalid_prompt", message, "messages") from error
+    return str(text)
+
+
+def _tokenise(tokenizer: Any, text: str, param: str, *, special: bool) -> list[int]:
+    """With `special` the tokenizer puts its beginning of sequence before the text; a template writes its own."""
+    try:
+        tokens: list[int] = tokenizer.encode(text, add_special_tokens=special)
+    except Exception as error:
+        raise Refused("invalid_prompt", f"the prompt can't be tokenised: {error}", param) from error
+    return tokens
+
+
+def _around_gap(tokenizer: Any, text: str, suffix: str) -> str:
+    vocabulary: Mapping[str, int] = tokenizer.get_vocab()
+    for before, between, after in _FILLING:
+        if before in vocabulary and between in vocabulary and after in vocabulary:
+            return f"{before}{text}{between}{suffix}{after}"
+    if all(marker in vocabulary for marker in _CODESTRAL):
+        return f"{_CODESTRAL[0]}{suffix}{_CODESTRAL[1]}{text}"
+    message = "this model's vocabulary has no tokens for filling in the middle: leave 'suffix' out"
+    raise Refused("invalid_prompt", message, "suffix")
+
+
+def _message(message: Message) -> dict[str, Any]:
+    optional = {
+        "name": message.name,
+        "tool_call_id": message.tool_call_id,
+        "reasoning_content": message.reasoning,
+        "tool_calls": [_call(call) for call in message.tool_calls] or None,
+    }
+    said = {key: value for key, value in optional.items() if value is not None}
+    return {"role": message.role, "content": message.content} | said
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    """Templates iterate over arguments or dump them: an object where they are one, the text where they are not."""
+    try:
+        arguments = json.loads(call.arguments)
+    except ValueError:
+        arguments = call.arguments
+    function = {"name": call.name, "arguments": arguments if isinstance(arguments, dict) else call.arguments}
+    return {"id": call.id, "type": "function", "function": function}
+
+
+def tool_json(tool: Tool) -> dict[str, Any]:
+    """A tool as templates and mlx-lm's parsers take it."""
+    function = {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
+    return {"type": "function", "function": function}
