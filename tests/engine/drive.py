@@ -6,13 +6,14 @@ import itertools
 import random
 from collections import defaultdict
 from dataclasses import dataclass, field
+from typing import Any
 
 from mlxtui.engine.interface import Failure, Piece, Prefill
 from mlxtui.engine.worker.model import Model
 from mlxtui.engine.worker.sampling import choice
 from mlxtui.engine.worker.scheduler import Scheduler
 from mlxtui.engine.worker.slot import Prompt
-from mlxtui.types import NEUTRAL_SAMPLING, Sampling
+from mlxtui.types import NEUTRAL_SAMPLING, Logprob, Sampling
 
 GREEDY = Sampling(temperature=0.0)
 _ids = itertools.count()
@@ -26,6 +27,7 @@ class Got:
     failure: Failure | None = None
     cached: int = 0
     prefills: list[Prefill] = field(default_factory=list)
+    logprobs: list[Logprob] = field(default_factory=list)
 
     @property
     def over(self) -> bool:
@@ -41,10 +43,10 @@ class Drive:
         self.got: defaultdict[str, Got] = defaultdict(Got)
         self.order: list[str] = []
 
-    def admit(self, tokens: list[int], max_new: int, sampling: Sampling = GREEDY) -> str:
+    def admit(self, tokens: list[int], max_new: int, sampling: Sampling = GREEDY, **asked: Any) -> str:
         job = f"job{next(_ids)}"
         chosen = choice(sampling.over(NEUTRAL_SAMPLING), self.model.vocab)
-        self.scheduler.admit(Prompt(job, tokens, chosen, max_new))
+        self.scheduler.admit(Prompt(job, tokens, chosen, max_new, **asked))
         return job
 
     def step(self) -> None:
@@ -63,6 +65,7 @@ class Drive:
         assert not got.over, "nothing may follow the last piece"
         got.tokens += piece.tokens
         got.text += piece.text
+        got.logprobs += piece.logprobs
         got.finish = piece.finish
         if piece.finish:
             self.order.append(piece.id)
@@ -71,9 +74,9 @@ class Drive:
         while not self.scheduler.idle:
             self.step()
 
-    def run(self, tokens: list[int], max_new: int, sampling: Sampling = GREEDY) -> Got:
+    def run(self, tokens: list[int], max_new: int, sampling: Sampling = GREEDY, **asked: Any) -> Got:
         """One job from admission to its end, with whatever else is running."""
-        job = self.admit(tokens, max_new, sampling)
+        job = self.admit(tokens, max_new, sampling, **asked)
         while not self.got[job].over:
             self.step()
         return self.got[job]

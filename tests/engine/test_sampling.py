@@ -62,7 +62,7 @@ def test_a_removed_token_is_never_drawn_at_the_edges() -> None:
     logits = mx.array([[-float("inf"), 1.0, 1.0, -float("inf")]])
 
     class Edge:
-        temperature, filters = 1.0, (1.0, 0, 0.0)
+        temperature, filters, spared = 1.0, (1.0, 0, 0.0, None), ()
 
         def __init__(self, at: float) -> None:
             self._at = at

@@ -21,6 +21,16 @@ TEMPLATE = (
 
 SPECIALS = ["<|im_end|>", "<|im_start|>", "<think>", "</think>", "<tool_call>", "</tool_call>"]
 
+HARMONY_TEMPLATE = (
+    "{%- for m in messages -%}"
+    "{{- '<|start|>' ~ m.role ~ '<|channel|>final<|message|>' ~ m.content ~ '<|end|>' -}}"
+    "{%- endfor -%}<|start|>assistant"
+)
+
+HARMONY_SPECIALS = [
+    *("<|return|>", "<|call|>", "<|start|>", "<|channel|>", "<|message|>", "<|end|>", "<|constrain|>"),
+]
+
 _SMALL = {"hidden_size": 64, "num_hidden_layers": 2, "vocab_size": 320, "max_position_embeddings": 4096}
 
 KINDS: dict[str, dict[str, Any]] = {
@@ -61,6 +71,17 @@ KINDS: dict[str, dict[str, Any]] = {
         "rope_theta": 10000.0,
         "full_attn_idxs": [1],
     },
+    "harmony": {
+        "model_type": "gpt_oss",
+        "intermediate_size": 64,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": 16,
+        "num_local_experts": 4,
+        "num_experts_per_tok": 2,
+        "sliding_window": 24,
+        "layer_types": ["sliding_attention", "full_attention"],
+    },
     "leaky": {  # its state takes in padding: see Model.paddable
         "model_type": "mamba",
         "intermediate_size": 128,
@@ -86,7 +107,9 @@ def make_model(kind: str, directory: Path, **overrides: Any) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     config = _SMALL | KINDS[kind] | {"eos_token_id": 0} | overrides
     (directory / "config.json").write_text(json.dumps(config))
-    _write_tokenizer(directory)
+    _write_tokenizer(directory, harmony=kind == "harmony")
+    if kind == "harmony":
+        (directory / "generation_config.json").write_text('{"eos_token_id": [0, 1]}')
     module = importlib.import_module(f"mlx_lm.models.{config['model_type']}")
     mx.random.seed(7)
     model = module.Model(module.ModelArgs.from_dict(config))
@@ -95,20 +118,21 @@ def make_model(kind: str, directory: Path, **overrides: Any) -> Path:
     return directory
 
 
-def _write_tokenizer(directory: Path) -> None:
+def _write_tokenizer(directory: Path, *, harmony: bool) -> None:
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
+    specials = HARMONY_SPECIALS if harmony else SPECIALS
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocab = {token: i for i, token in enumerate(SPECIALS + letters)}
+    vocab = {token: i for i, token in enumerate(specials + letters)}
     tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens(SPECIALS)
+    tokenizer.add_special_tokens(specials)
     tokenizer.save(str(directory / "tokenizer.json"))
     settings = {
         "tokenizer_class": "PreTrainedTokenizerFast",
-        "eos_token": "<|im_end|>",
-        "chat_template": TEMPLATE,
+        "eos_token": specials[0],
+        "chat_template": HARMONY_TEMPLATE if harmony else TEMPLATE,
         "clean_up_tokenization_spaces": False,
         "model_max_length": 4096,
     }

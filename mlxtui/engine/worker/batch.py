@@ -1,16 +1,20 @@
 """The decoding batch: one forward pass a step for all running slots, on mlx-lm's batch caches.
 
 Slots join and leave between steps. Step n+1 is started before the tokens of step n are read, so that Python works
-while the device does. A single slot keeps its plain cache: no mask array, no copy. Knows nothing of jobs or text.
+while the device does; slots that are held to a grammar wait for their tokens in between. A single slot keeps its plain
+cache: no mask array, no copy. Knows nothing of jobs or text.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import mlx.core as mx
 
+from mlxtui.engine.worker.figures import Asked, Figure, Figures
+from mlxtui.engine.worker.guides import Guides
+from mlxtui.engine.worker.penalties import Penalties
 from mlxtui.engine.worker.prefill import merge
 from mlxtui.engine.worker.sampling import Sampler
 from mlxtui.engine.worker.slot import Slot
@@ -18,17 +22,26 @@ from mlxtui.engine.worker.slot import Slot
 _SETTLE_EVERY = 64
 
 
+class Drawn(NamedTuple):
+    """A token that a slot drew; with `figure` if it asks for logprobs."""
+
+    slot: Slot
+    token: int
+    figure: Figure | None
+
+
 class Batch:
     """The running slots. After an exception from any method call `dissolve`: the caches are in an unknown state."""
 
-    def __init__(self, module: Any) -> None:
-        self._module = module
+    def __init__(self, module: Any, vocab: int) -> None:
+        self._module, self._vocab = module, vocab
         self.slots: list[Slot] = []
         self._caches: list[Any] = []
         self._merged = False
         self._pending: Any = None  # (n,) the tokens to be fed next, possibly still being computed
-        self._sampler = Sampler([])
+        self._figures: Figures | None = None  # of those tokens
         self._steps = 0
+        self._compose()
 
     def join(self, slots: Sequence[Slot]) -> None:
         """Take in prefilled slots; their first tokens come out of the step after next."""
@@ -44,7 +57,14 @@ class Batch:
         self._pending = mx.concatenate([self._pending, fed]) if running else fed
         for slot in slots:
             slot.caches, slot.joined, slot.drawn = [], False, slot.generated
+        self._compose()
+
+    def _compose(self) -> None:
+        """Whatever is made for a fixed list of slots."""
         self._sampler = Sampler([slot.prompt.choice for slot in self.slots])
+        self._penalties = Penalties(self.slots, self._vocab)
+        self._guides = Guides(self.slots, self._vocab)
+        self._asked = Asked(self.slots)
 
     def _merge(self, running: int, incoming: list[list[Any]]) -> None:
         if running and self._merged:
@@ -69,7 +89,7 @@ class Batch:
                 cache.filter(keep)
         self._pending = self._pending[mx.array(keep)]
         self.slots = [self.slots[i] for i in keep]
-        self._sampler = Sampler([slot.prompt.choice for slot in self.slots])
+        self._compose()
 
     def extract(self, slot: Slot) -> list[Any]:
         """A plain cache of this slot's tokens, lazy: see `PrefixCache.store`."""
@@ -86,27 +106,43 @@ class Batch:
     def dissolve(self) -> list[Slot]:
         """Empty the batch whatever state it is in; returns the slots that were in it."""
         slots, self.slots = self.slots, []
-        self._caches, self._merged, self._pending = [], False, None
+        self._caches, self._merged, self._pending, self._figures = [], False, None, None
         return slots
 
-    def step(self) -> list[tuple[Slot, int]]:
+    def step(self) -> list[Drawn]:
         """Start computing the next tokens, then wait for and return those that the last step started."""
-        fed = self._pending
-        logits = self._module(fed[:, None], cache=self._caches)[:, -1, :]
-        self._pending = self._draw(logits)
-        mx.async_eval(self._pending)  # type: ignore[no-untyped-call]
+        fed, figures = self._pending, self._figures
+        logits = raw = self._module(fed[:, None], cache=self._caches)[:, -1, :]
+        if self._penalties:
+            logits = self._penalties(logits, fed)
+        waits = self._guides.waits
+        if waits:
+            mx.async_eval(logits)  # type: ignore[no-untyped-call]
+            self._advance(fed)
+            logits = self._guides.mask(logits)
+        drawn = self._draw(logits)
+        self._pending = self._guides.override(drawn) if waits else drawn
+        self._figures = self._asked(raw, self._pending)
+        mx.async_eval(self._pending, *(self._figures.arrays if self._figures else ()))  # type: ignore[no-untyped-call]
         self._steps += 1
         if self._steps % _SETTLE_EVERY == 0:
             # Recurrent caches count their padding down lazily: unevaluated, each step would keep a buffer alive.
             mx.eval([cache.state for cache in self._caches])
-        return self._arrived(fed.tolist())
+        if not waits:
+            self._advance(fed)
+        return self._arrived(cast(list[int], fed.tolist()), figures.read() if figures else {})
 
-    def _arrived(self, values: list[int]) -> list[tuple[Slot, int]]:
+    def _advance(self, fed: mx.array) -> None:
+        if self._guides:
+            values = cast(list[int], fed.tolist())
+            self._guides.advance([v if slot.joined else None for slot, v in zip(self.slots, values, strict=True)])
+
+    def _arrived(self, values: list[int], figures: dict[Slot, Figure]) -> list[Drawn]:
         out = []
         for slot, token in zip(self.slots, values, strict=True):
             if slot.joined:
                 slot.tokens.append(token)
-                out.append((slot, token))
+                out.append(Drawn(slot, token, figures.get(slot)))
             slot.joined = True  # until then the token fed is the last of its prompt, not a new one
         return out
 

@@ -81,6 +81,16 @@ class PrefixCache:
             self.nbytes -= entry.nbytes
 
 
+def forked(caches: list[Any], surplus: int) -> list[Any] | None:
+    """A copy without the last `surplus` tokens; None if these caches can't be cut."""
+    if surplus and not can_trim_prompt_cache(caches):
+        return None
+    copied = copy.deepcopy(caches)
+    _shorten(copied, surplus)
+    mx.eval([cache.state for cache in copied])
+    return copied
+
+
 def _key(tokens: Sequence[int]) -> bytes:
     return array("I", tokens).tobytes()
 

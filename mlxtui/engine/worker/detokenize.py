@@ -24,19 +24,18 @@ class Detokenizer(Protocol):
 
 
 class Detokenizers:
-    """Makes a Detokenizer for each job; keeps what all of them share."""
+    """Makes a Detokenizer for each job; keeps what all of them share. `bytes_of` spells a single token."""
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
         kind = type(getattr(tokenizer, "_detokenizer", None))
-        self._bytes_of = _BYTES[kind](tokenizer) if kind in _BYTES else None
+        self._exact = kind in _BYTES
+        self.bytes_of = _BYTES[kind](tokenizer) if self._exact else _decoded(tokenizer)
         # SentencePiece writes a space before the first word; word models of the GPT-2 kind often generate one.
         self._trim = bool(getattr(tokenizer, "_detokenizer", None) and getattr(tokenizer._detokenizer, "trim_space", 1))
 
     def new(self) -> Detokenizer:
-        if self._bytes_of is None:
-            return _Library(self._tokenizer.detokenizer)
-        return _Bytes(self._bytes_of, self._trim)
+        return _Bytes(self.bytes_of, self._trim) if self._exact else _Library(self._tokenizer.detokenizer)
 
 
 class _Bytes:
@@ -91,6 +90,14 @@ def _sentence_piece(tokenizer: Any) -> Callable[[int], bytes]:
         if token not in added and len(piece) == 6 and piece.startswith("<0x"):
             return bytes([int(piece[3:5], 16)])
         return piece.replace(_SPACE, " ").encode()
+
+    return bytes_of
+
+
+def _decoded(tokenizer: Any) -> Callable[[int], bytes]:
+    @cache
+    def bytes_of(token: int) -> bytes:
+        return str(tokenizer.decode([token])).encode()
 
     return bytes_of
 

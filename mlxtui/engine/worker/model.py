@@ -17,9 +17,11 @@ from mlxtui.engine.interface import Dialect, ModelInfo
 from mlxtui.engine.worker import device
 from mlxtui.engine.worker.detokenize import Detokenizers
 from mlxtui.engine.worker.locate import EMBEDDED, LoadError, find
+from mlxtui.engine.worker.masks import Compiler
 from mlxtui.types import Sampling
 
 UNKNOWN_CONTEXT = 32_768
+_HARMONY = ("<|channel|>", "<|message|>")
 _CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "max_sequence_length")
 
 
@@ -37,6 +39,7 @@ class Model:
     detokenizers: Detokenizers
     info: ModelInfo
     vocab: int
+    compiler: Compiler
     slot_bytes: int
     batchable: bool
     paddable: bool
@@ -75,6 +78,7 @@ def load(name: str, context_length: int | None, tell: Callable[[str], None]) -> 
         Detokenizers(tokenizer),
         info,
         vocab,
+        Compiler(tokenizer, vocab, info.dialect),
         slot_bytes=sum(_fixed(c) for c in cache),
         batchable=all(map(_merges, cache)),
         paddable=all(isinstance(c, KVCache | RotatingKVCache) for c in cache),
@@ -143,7 +147,13 @@ def _context_length(config: dict[str, Any], tokenizer: Any) -> int:
 
 
 def dialect(tokenizer: Any) -> Dialect:
-    """The markers mlx-lm found in the tokenizer's vocabulary and chat template."""
+    """The markers mlx-lm found in the tokenizer's vocabulary and chat template; gpt-oss's channels, which it does not.
+
+    Those are named by special tokens, which no tokenizer marks as such in its text: see `output.harmony`.
+    """
+    template = tokenizer.chat_template if tokenizer.has_chat_template else ""
+    if all(marker in str(template) for marker in _HARMONY):
+        return Dialect(tool_syntax="harmony")
     think = (tokenizer.think_start, tokenizer.think_end) if tokenizer.has_thinking else None
     if not tokenizer.has_tool_calling:
         return Dialect(think=think)

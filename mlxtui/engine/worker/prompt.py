@@ -12,11 +12,14 @@ from typing import Any
 
 from mlxtui.engine.interface import ChatPrompt, Failure, Job, ParsedCall, Rendered
 from mlxtui.engine.wire import Declined, Detokenize, ParseCalls, Parsed, Tokenize, Tokenized
+from mlxtui.engine.worker.masks import Grammar
 from mlxtui.engine.worker.model import Model
 from mlxtui.engine.worker.render import Refused, field_of, known, render, text_of, tool_json
-from mlxtui.engine.worker.sampling import choice
+from mlxtui.engine.worker.sampling import Choice, choice
+from mlxtui.engine.worker.schema import Unsupported
 from mlxtui.engine.worker.slot import Prompt
-from mlxtui.types import TextPrompt, Tool
+from mlxtui.engine.worker.thinking import Budget
+from mlxtui.types import Channel, TextPrompt, Tool
 
 _log = logging.getLogger("mlxtui.engine")
 
@@ -36,14 +39,61 @@ def _prepared(model: Model, job: Job) -> tuple[Rendered, Prompt]:
     text, tokens = render(model.tokenizer, model.vocab, job.prompt)
     _check_length(len(tokens), model.info.context_length, job.prompt)
     room = model.info.context_length - len(tokens)
-    wanted = room if job.max_tokens is None else max(1, min(room, job.max_tokens))
     think = model.info.dialect.think
     chat = isinstance(job.prompt, ChatPrompt)
     thinking = chat and think is not None and text.rstrip().endswith(think[0].rstrip())
-    return (
-        Rendered(job.id, len(tokens), "reasoning" if thinking else "content"),
-        Prompt(job.id, tokens, choice(job.sampling, model.vocab), wanted),
+    opens_in: Channel = "reasoning" if thinking else "content"
+    prompt = Prompt(
+        job.id,
+        tokens,
+        _choice(model, job),
+        max_new=room if job.max_tokens is None else max(1, min(room, job.max_tokens)),
+        top_logprobs=job.top_logprobs,
+        grammar=_grammar(model, job, text, opens_in) if job.constraint else None,
+        budget=_budget(model, job, opens_in) if job.reasoning_budget is not None and chat else None,
     )
+    return Rendered(job.id, len(tokens), opens_in), prompt
+
+
+def _choice(model: Model, job: Job) -> Choice:
+    known(tuple(token for token, _ in job.sampling.logit_bias or ()), model.vocab, "logit_bias")
+    if not job.sampling.xtc_probability:
+        return choice(job.sampling, model.vocab)
+    newline = model.tokenizer.encode("\n", add_special_tokens=False)  # as mlx-lm's server has it
+    return choice(job.sampling, model.vocab, [*model.tokenizer.eos_token_ids, *newline])
+
+
+def _grammar(model: Model, job: Job, text: str, opens_in: Channel) -> Grammar:
+    assert job.constraint is not None
+    think, chat = model.info.dialect.think, job.prompt if isinstance(job.prompt, ChatPrompt) else None
+    may_think = (
+        think is not None
+        and chat is not None
+        and chat.template.get("enable_thinking") is not False
+        and job.reasoning_budget != 0
+        and not (think[1] and text.rstrip().endswith(think[1].strip()))  # the template closed an empty block
+    )
+    try:
+        return model.compiler.compile(job.constraint, opens_in=opens_in, may_think=may_think)
+    except Unsupported as unsupported:
+        raise Refused("invalid_constraint", str(unsupported), unsupported.param) from unsupported
+
+
+def _budget(model: Model, job: Job, opens_in: Channel) -> Budget | None:
+    """None: this model does not reason."""
+    dialect, bytes_of = model.info.dialect, model.detokenizers.bytes_of
+    if dialect.tool_syntax == "harmony":
+        required = job.constraint is not None and job.constraint.calls == "required"
+        onward = "commentary to=functions." if required else "final<|message|>"
+        start, end = "<|channel|>analysis<|message|>", "<|end|>"
+        closing = f"{end}<|start|>assistant<|channel|>{onward}"
+    elif dialect.think and dialect.think[1]:
+        start, end = (marker.strip() for marker in dialect.think)
+        closing = end
+    else:
+        return None
+    tokens = tuple(model.tokenizer.encode(closing, add_special_tokens=False))
+    return Budget(job.reasoning_budget or 0, start.encode(), end.encode(), tokens, opens_in == "reasoning", bytes_of)
 
 
 def _check_length(length: int, context: int, prompt: ChatPrompt | TextPrompt) -> None:

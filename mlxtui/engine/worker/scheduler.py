@@ -12,7 +12,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import mlx.core as mx
 from mlx_lm.models.cache import can_trim_prompt_cache
@@ -20,12 +20,13 @@ from mlx_lm.models.cache import can_trim_prompt_cache
 from mlxtui.engine.interface import Failure, Piece, Prefill, Stats
 from mlxtui.engine.wire import StepReport
 from mlxtui.engine.worker import device
-from mlxtui.engine.worker.batch import Batch
-from mlxtui.engine.worker.cache import PrefixCache
+from mlxtui.engine.worker.batch import Batch, Drawn
+from mlxtui.engine.worker.cache import PrefixCache, forked
+from mlxtui.engine.worker.figures import logprob
 from mlxtui.engine.worker.memory import Memory
 from mlxtui.engine.worker.model import Model
 from mlxtui.engine.worker.prefill import Prefiller
-from mlxtui.engine.worker.slot import Prompt, Slot
+from mlxtui.engine.worker.slot import Prompt, Slot, twin
 
 _BUSY, _ALONE = 0.05, 0.2  # seconds of prefill in a step: while somebody decodes, and while nobody does
 _MANY = 4  # prompts waiting are a rush: steps of a batch that fills slowly are dear, so it gets most of the time
@@ -54,7 +55,8 @@ class Scheduler:
         self._waiting: deque[Prompt] = deque()
         self._prefilling: deque[Slot] = deque()
         self._ready: deque[Slot] = deque()
-        self._batch = Batch(model.module)
+        self._held: deque[Slot] = deque()  # their prompts are just being prefilled for another slot
+        self._batch = Batch(model.module, model.vocab)
         self._prefiller = Prefiller(model.module, clock)
         self._clock, self._pace = clock, 0.0  # seconds that the last decode step took
         self._memory = Memory(memory_limit, model.info.weights_bytes, model.slot_bytes, model.info.kv_bytes_per_token)
@@ -66,7 +68,7 @@ class Scheduler:
 
     @property
     def idle(self) -> bool:
-        return not (self._waiting or self._prefilling or self._ready or self._batch.slots)
+        return not (self._waiting or self._active)
 
     def admit(self, prompt: Prompt) -> None:
         self._waiting.append(prompt)
@@ -74,7 +76,7 @@ class Scheduler:
     def cancel(self, job: str) -> None:
         """Forget a job wherever it is; what it has computed goes to the prefix cache."""
         self._waiting = deque(prompt for prompt in self._waiting if prompt.id != job)
-        for line in (self._prefilling, self._ready):
+        for line in (self._prefilling, self._ready, self._held):
             for slot in [slot for slot in line if slot.id == job]:
                 line.remove(slot)
                 self.cache.store(slot.tokens[: slot.done], slot.caches)
@@ -94,6 +96,7 @@ class Scheduler:
         if self._prefilling:
             waited = self._timed(self._batch.settle)
             self._prefill()
+        self._release()
         self._attempt(self._join)
         self._pace = waited + self._timed(self._decode)
         return self._report()
@@ -105,7 +108,7 @@ class Scheduler:
 
     @property
     def _active(self) -> list[Slot]:
-        return [*self._prefilling, *self._ready, *self._batch.slots]
+        return [*self._held, *self._prefilling, *self._ready, *self._batch.slots]
 
     def _fill_slots(self) -> None:
         """Waiting prompts take free slots in order of arrival, as far as their KV caches fit beside the others'."""
@@ -122,10 +125,39 @@ class Scheduler:
                 self._failures.append(Failure(prompt.id, "insufficient_memory", message))
 
     def _start(self, prompt: Prompt) -> None:
-        caches, done = self.cache.fetch(prompt.tokens[:-1])
-        slot = Slot(prompt, self._detokenizers.new(), caches, done, list(prompt.tokens), cached=done)
-        self._prefills.append(Prefill(slot.id, done, len(slot.tokens), done))
-        self._prefilling.append(slot)
+        fingerprint = hash(tuple(prompt.tokens))
+        slot = Slot(prompt, self._detokenizers.new(), [], 0, list(prompt.tokens), fingerprint=fingerprint)
+        slot.guide()
+        if twin(slot, self._prefilling):
+            self._held.append(slot)
+        else:
+            self._begin(slot)
+            self._prefilling.append(slot)
+
+    def _begin(self, slot: Slot) -> None:
+        """Its caches: those of a slot that has the same prompt, or the longest prefix of an earlier one."""
+        same = twin(slot, self._ready) or twin(slot, self._batch.slots)
+        slot.caches, slot.done = (same and self._forked(same)) or self.cache.fetch(slot.tokens[:-1])
+        slot.cached = slot.done
+        self._prefills.append(Prefill(slot.id, slot.done, len(slot.tokens), slot.cached))
+
+    def _forked(self, same: Slot) -> tuple[list[Any], int] | None:
+        """A copy of the caches of `same`, cut to its prompt; None if they have grown beyond it and can't be cut."""
+        running, done = same in self._batch.slots, len(same.prompt.tokens) - 1
+        whole, length = (self._batch.extract(same), len(same.tokens)) if running else (same.caches, same.done)
+        caches = forked(whole, length - done)
+        return (caches, done) if caches else None
+
+    def _release(self) -> None:
+        """Let those go on whose prompt has been prefilled, or whose twin has failed or was cancelled."""
+        for slot in [slot for slot in self._held if not twin(slot, self._prefilling)]:
+            self._held.remove(slot)
+            self._begin(slot)
+            if slot.ahead:
+                self._prefilling.append(slot)
+                return  # and the others of its kind wait for it
+            self._prefills.append(Prefill(slot.id, slot.cached + 1, slot.cached + 1, slot.cached))
+            self._ready.append(slot)
 
     def _prefill(self) -> None:
         budget = self._budget()
@@ -194,24 +226,26 @@ class Scheduler:
     def _decode(self) -> None:
         if not self._batch.slots:
             return
-        for slot, token in self._batch.step():
-            slot.suspect = False
+        for drawn in self._batch.step():
+            drawn.slot.suspect = False
             try:
-                self._emit(slot, token)
+                self._emit(drawn)
             except Exception as error:
-                slot.failure = error
+                drawn.slot.failure = error
         broken = [slot for slot in self._batch.slots if slot.failure and not slot.finished]
         for slot in broken:
             slot.finished = True
             self._fail(slot, slot.failure)
         self._retire([slot for slot in self._batch.slots if slot.finished])
 
-    def _emit(self, slot: Slot, token: int) -> None:
+    def _emit(self, drawn: Drawn) -> None:
+        slot, token, figure = drawn
         ended = token in self._eos
         slot.finished = ended or slot.generated >= slot.prompt.max_new
         text = slot.detokenizer.feed(() if ended else (token,), last=slot.finished)
         reason: Literal["stop", "length"] = "stop" if ended else "length"
-        self._pieces.append(Piece(slot.id, text, (token,), reason if slot.finished else None))
+        logprobs = (logprob(token, figure, self._detokenizers.bytes_of),) if figure and not ended else ()
+        self._pieces.append(Piece(slot.id, text, (token,), reason if slot.finished else None, logprobs))
 
     def _retire(self, slots: list[Slot]) -> None:
         """Free the slots of finished jobs and keep their caches."""
@@ -241,6 +275,7 @@ class Scheduler:
         """Prefill again what was prompt and what was generated; the draws go on where they were."""
         for slot in slots:
             slot.caches, slot.done = self.cache.fetch(slot.tokens[:-1])
+            slot.guide()
             self._prefilling.append(slot)
 
     def _fail(self, slot: Slot, error: Exception | None) -> None:
@@ -251,7 +286,7 @@ class Scheduler:
     def _report(self) -> StepReport:
         stats = Stats(
             running=len(self._batch.slots),
-            prefilling=len(self._prefilling) + len(self._ready),
+            prefilling=len(self._prefilling) + len(self._ready) + len(self._held),
             queued=len(self._waiting),
             active_bytes=mx.get_active_memory(),
             peak_bytes=mx.get_peak_memory(),

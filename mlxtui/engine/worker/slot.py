@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # it brings MLX along, which the reader thread's side must not wait for
     from mlxtui.engine.worker.detokenize import Detokenizer
+    from mlxtui.engine.worker.masks import Grammar, Matcher
     from mlxtui.engine.worker.sampling import Choice
+    from mlxtui.engine.worker.thinking import Budget, Thinking
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,9 @@ class Prompt:
     tokens: list[int]
     choice: Choice
     max_new: int
+    top_logprobs: int | None = None
+    grammar: Grammar | None = None
+    budget: Budget | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -26,6 +32,7 @@ class Slot:
 
     `tokens`: prompt and generated ones. In the batch all of them are in the KV cache.
     `drawn`: tokens sampled so far, the one in flight included. `joined`: its last prompt token has been fed.
+    `fingerprint`: of the prompt; equal prompts are prefilled once.
     `suspect`: it was in a batch that failed; suspects join one at a time, so that the next failure names the guilty.
     """
 
@@ -40,6 +47,9 @@ class Slot:
     suspect: bool = False
     finished: bool = False
     failure: Exception | None = None
+    matcher: Matcher | None = None
+    thinking: Thinking | None = None
+    fingerprint: int = 0
 
     @property
     def id(self) -> str:
@@ -53,3 +63,15 @@ class Slot:
     def ahead(self) -> int:
         """Tokens to prefill: all but the last, which is fed by the first decode step."""
         return len(self.tokens) - 1 - self.done
+
+    def guide(self) -> None:
+        """Put grammar and budget of reasoning where the generated tokens have brought them."""
+        said = self.tokens[len(self.prompt.tokens) :]
+        self.matcher = self.prompt.grammar.matcher(said) if self.prompt.grammar else None
+        self.thinking = self.prompt.budget.watch(said) if self.prompt.budget else None
+
+
+def twin(slot: Slot, among: Iterable[Slot]) -> Slot | None:
+    """One that has the same prompt."""
+    same = (other for other in among if other.fingerprint == slot.fingerprint and other is not slot)
+    return next((other for other in same if other.prompt.tokens == slot.prompt.tokens), None)
