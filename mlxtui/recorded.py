@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from mlxtui.types import Channel
+from mlxtui.types import Channel, Logprob
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -38,6 +38,7 @@ class RecordedPiece:
     dt: float
     text: str
     tokens: tuple[int, ...]
+    logprobs: tuple[Logprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class RecordedFailure:
 
 @dataclass(frozen=True, slots=True)
 class RecordedRun:
-    """What the engine gave for one request; `prompt_tokens` None: it refused the prompt.
+    """What the engine gave for one choice of an answer; `prompt_tokens` None: it refused the prompt.
 
     Neither `finish` nor `failure`: the run was closed, by the client's leaving or by a stop string.
     """
@@ -74,6 +75,7 @@ class RecordedRun:
     finish: Literal["stop", "length"] | None = None
     calls: tuple[RecordedCalls, ...] = ()
     failure: RecordedFailure | None = None
+    choice: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,10 @@ class RecordedResponse:
 
 @dataclass(frozen=True, slots=True)
 class RecordedExchange:
-    """From `t` to `ended`, in seconds since the recording began. `run` None: the engine was not asked."""
+    """From `t` to `ended`, in seconds since the recording began. `run` None: the engine was not asked.
+
+    `further` are the runs of the choices after the first.
+    """
 
     id: str
     t: float
@@ -106,6 +111,13 @@ class RecordedExchange:
     request: RecordedRequest
     response: RecordedResponse
     run: RecordedRun | None = None
+    further: tuple[RecordedRun, ...] = ()
+
+
+def runs_by_job(exchanges: Iterable[RecordedExchange]) -> dict[str, RecordedRun]:
+    """All runs by the id of the engine's job: the exchange's, with "." and the number for choices after the first."""
+    runs = ((e.id, run) for e in exchanges for run in (*((e.run,) if e.run else ()), *e.further))
+    return {f"{id}.{run.choice}" if run.choice else id: run for id, run in runs}
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from mlxtui.recorded import (
     RecordedRun,
     Recording,
 )
+from mlxtui.types import Logprob, TokenLogprob
 
 VERSION = 1
 REDACTED = "[redacted]"
@@ -146,8 +147,9 @@ def _lines(exchange: RecordedExchange) -> Iterator[dict[str, Any]]:
         exchange.t, exchange.id, "request",
         method=request.method, path=request.path, headers=_pairs_out(request.headers), **_body_out(request.body),
     )  # fmt: skip
-    if run:
-        yield from _run_lines(exchange.id, run)
+    for one in (*((run,) if run else ()), *exchange.further):
+        for line in _run_lines(exchange.id, one):
+            yield line | ({"choice": one.choice} if one.choice else {})
     answer: dict[str, Any] = {"status": response.status, "headers": _pairs_out(response.headers)}
     if response.cancelled:
         answer["cancelled"] = True
@@ -162,7 +164,7 @@ def _run_lines(id: str, run: RecordedRun) -> Iterator[dict[str, Any]]:
     if run.prompt_tokens is not None:
         counts = {"prompt_tokens": run.prompt_tokens, "cached_tokens": run.cached_tokens}
         yield _line(run.t, id, "prompt", **counts, opens_in=run.opens_in)
-        pieces = [[piece.dt, piece.text, list(piece.tokens)] for piece in run.pieces]
+        pieces = [[p.dt, p.text, list(p.tokens), *([_logprobs_out(p)] if p.logprobs else ())] for p in run.pieces]
         yield _line(run.t, id, "pieces", pieces=pieces, finish=run.finish)
     for calls in run.calls:
         yield _line(run.t, id, "calls", text=calls.text, calls=list(calls.calls))
@@ -190,22 +192,27 @@ def _exchange(parts: list[dict[str, Any]]) -> RecordedExchange:
             events=None if events is None else tuple(RecordedEvent(float(dt), event, d) for dt, event, d in events),
             cancelled=answered.get("cancelled", False),
         ),
-        run=_run(parts),
+        run=_run([part for part in parts if not part.get("choice")]),
+        further=tuple(run for n in _choices(parts) if (run := _run([p for p in parts if p.get("choice") == n]))),
     )
+
+
+def _choices(parts: list[dict[str, Any]]) -> list[int]:
+    return sorted({part["choice"] for part in parts if part.get("choice")})
 
 
 def _run(parts: list[dict[str, Any]]) -> RecordedRun | None:
     told = [part for part in parts if part["type"] in ("prompt", "pieces", "calls", "failure")]
     if not told:
         return None
-    run = RecordedRun(float(told[0]["t"]))
+    run = RecordedRun(float(told[0]["t"]), choice=told[0].get("choice", 0))
     for part in told:
         match part["type"]:
             case "prompt":
                 counts = part["prompt_tokens"], part["cached_tokens"]
                 run = replace(run, prompt_tokens=counts[0], cached_tokens=counts[1], opens_in=part["opens_in"])
             case "pieces":
-                pieces = tuple(RecordedPiece(float(p[0]), p[1], tuple(p[2])) for p in part["pieces"])
+                pieces = tuple(RecordedPiece(float(p[0]), p[1], tuple(p[2]), _logprobs_in(p)) for p in part["pieces"])
                 run = replace(run, pieces=pieces, finish=part["finish"])
             case "calls":
                 run = replace(run, calls=(*run.calls, RecordedCalls(part["text"], tuple(part["calls"]))))
@@ -213,6 +220,16 @@ def _run(parts: list[dict[str, Any]]) -> RecordedRun | None:
                 fields = {name: part[name] for name in RecordedFailure.__dataclass_fields__}
                 run = replace(run, failure=RecordedFailure(**fields))
     return run
+
+
+def _logprobs_out(piece: RecordedPiece) -> list[list[Any]]:
+    """For each token itself and the likeliest: text, bytes in hexadecimal, logprob."""
+    return [[[t.token, t.raw.hex(), t.logprob] for t in (lp.drawn, *lp.top)] for lp in piece.logprobs]
+
+
+def _logprobs_in(piece: list[Any]) -> tuple[Logprob, ...]:
+    told = ([TokenLogprob(t, bytes.fromhex(raw), float(p)) for t, raw, p in ts] for ts in (*piece[3:], ())[0])
+    return tuple(Logprob(drawn, tuple(top)) for drawn, *top in told)
 
 
 def _pairs_out(headers: Headers) -> dict[str, str] | list[list[str]]:

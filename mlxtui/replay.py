@@ -21,7 +21,7 @@ from mlxtui.bus import Bus
 from mlxtui.compare import response_diff
 from mlxtui.engine.replay import ReplayEngine, model_from_json
 from mlxtui.errors import UserError
-from mlxtui.recorded import RecordedEvent, RecordedExchange, RecordedRequest, RecordedResponse, Recording
+from mlxtui.recorded import RecordedEvent, RecordedExchange, RecordedRequest, RecordedResponse, Recording, runs_by_job
 from mlxtui.recording import REDACTED
 from mlxtui.server.app import create_app
 from mlxtui.server.exchange import Ledger
@@ -76,7 +76,7 @@ def replay(recorded: Recording) -> list[Replayed]:
 
 async def _replay(recorded: Recording) -> list[Replayed]:
     exchanges = recorded.exchanges
-    runs = {exchange.id: exchange.run for exchange in exchanges if exchange.run}
+    runs = runs_by_job(exchanges)
     bus = Bus()
     engine = ReplayEngine(runs, model_from_json(recorded.header.model), None, bus.publish)
     ledger = Ledger(bus.publish)

@@ -28,7 +28,7 @@ from mlxtui.engine.process import EngineProcess
 from mlxtui.engine.replay import ReplayEngine, model_from_json
 from mlxtui.errors import ModelUnusable, PortInUse, UserError
 from mlxtui.events import EngineDown, Event, ServerStarted, ServerStopping
-from mlxtui.recorded import Recording
+from mlxtui.recorded import Recording, runs_by_job
 from mlxtui.recording import Writer
 from mlxtui.server import replayed
 from mlxtui.server.app import create_app
@@ -145,7 +145,7 @@ class _Server:
 
 
 def _replay(played: Recording, settings: Settings, publish: Callable[[Event], None]) -> Engine:
-    runs = {exchange.id: exchange.run for exchange in played.exchanges if exchange.run}
+    runs = runs_by_job(played.exchanges)
     return ReplayEngine(runs, model_from_json(played.header.model), settings.replay_speed or None, publish)
 
 

@@ -296,7 +296,9 @@ def split(whole: Recording) -> dict[str, Recording]:
 
 def _from(start: float, exchange: RecordedExchange) -> RecordedExchange:
     run = exchange.run and replace(exchange.run, t=round(exchange.run.t - start, 4))
-    return replace(exchange, t=round(exchange.t - start, 4), ended=round(exchange.ended - start, 4), run=run)
+    further = tuple(replace(one, t=round(one.t - start, 4)) for one in exchange.further)
+    times = {"t": round(exchange.t - start, 4), "ended": round(exchange.ended - start, 4)}
+    return replace(exchange, **times, run=run, further=further)
 
 
 README = """# Recorded sessions

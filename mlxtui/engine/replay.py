@@ -46,7 +46,7 @@ class ReplayEngine:
         pace: Pace | None = None,
     ) -> None:
         self.live: dict[str, Job] = {}
-        self._find: Callable[[Job], RecordedRun | None] = lambda job: sessions.get(job.id.partition("+")[0])
+        self._find: Callable[[Job], RecordedRun | None] = lambda job: sessions.get(_recorded_id(job.id))
         self._info = model
         self._publish = publish
         self._pace = pace or _at(speed)
@@ -217,9 +217,17 @@ def _batches(id: str, run: RecordedRun) -> Iterator[tuple[float, tuple[Output, .
             yield wait, tuple(batch)
             batch = []
         wait = piece.dt or wait
-        batch.append(Piece(id, piece.text, piece.tokens, run.finish if number == len(run.pieces) else None))
+        batch.append(
+            Piece(id, piece.text, piece.tokens, run.finish if number == len(run.pieces) else None, piece.logprobs)
+        )
     if run.pieces:
         yield wait, tuple(batch)
+
+
+def _recorded_id(job: str) -> str:
+    """Without the round of a repeated exchange: "a+1.2" is the third choice of exchange "a", as "a.2" is."""
+    exchange, _, again = job.partition("+")
+    return exchange + again[len(again.partition(".")[0]) :]
 
 
 def _scripted(pieces: Iterable[str | tuple[str, ...]]) -> Iterator[RecordedPiece]:

@@ -77,10 +77,10 @@ class Tape:
                 case Prefill():
                     self.cached_tokens = output.cached
                 case Piece():
-                    self.pieces.append(RecordedPiece(dt, output.text, output.tokens))
+                    self.pieces.append(RecordedPiece(dt, output.text, output.tokens, output.logprobs))
                     self.finish, self.at, dt = output.finish, now, 0.0
 
-    def run(self, since: float, error: ApiError | None) -> RecordedRun:
+    def run(self, since: float, error: ApiError | None, choice: int = 0) -> RecordedRun:
         """`error` is what ended the exchange, unless its client left."""
         return RecordedRun(
             t=round(self.begun - since, 4),
@@ -91,6 +91,7 @@ class Tape:
             finish=self.finish,
             calls=tuple(self.calls),
             failure=failure_of(error) if error else None,
+            choice=choice,
         )
 
 
@@ -99,7 +100,7 @@ _tape: ContextVar[Tape | None] = ContextVar("tape", default=None)
 
 
 class RecordingEngine:
-    """Passes everything through; `take` gives the tape of a job that was run."""
+    """Passes everything through; `take` gives the tapes of an exchange's jobs."""
 
     def __init__(self, engine: Engine, clock: Callable[[], float] = time.monotonic) -> None:
         self._engine = engine
@@ -141,8 +142,10 @@ class RecordingEngine:
     async def close(self) -> None:
         await self._engine.close()
 
-    def take(self, id: str) -> Tape | None:
-        return self._tapes.pop(id, None)
+    def take(self, id: str) -> dict[int, Tape]:
+        """Those of an exchange, by the number of the choice."""
+        jobs = [job for job in self._tapes if job.partition(".")[0] == id]
+        return {int(job.partition(".")[2] or 0): self._tapes.pop(job) for job in jobs}
 
 
 class Answer:
@@ -229,8 +232,9 @@ class Recorder:
                 await exchange.ended()
         finally:
             id = exchange.id if exchange else uuid4().hex[:16]
-            tape = self._engine.take(id)
+            tapes = sorted(self._engine.take(id).items())
             error = exchange.error if exchange and answer.complete else None
+            runs = [tape.run(self._begun, error, choice) for choice, tape in tapes]
             self._write(
                 RecordedExchange(
                     id=id,
@@ -238,7 +242,8 @@ class Recorder:
                     ended=self._clock() - self._begun,
                     request=RecordedRequest(scope["method"], _path(scope), _text(scope["headers"]), body),
                     response=answer.response(),
-                    run=tape.run(self._begun, error) if tape else None,
+                    run=next((run for run in runs if not run.choice), None),
+                    further=tuple(run for run in runs if run.choice),
                 )
             )
 

@@ -27,8 +27,10 @@ from mlxtui.recorded import (
     RecordedResponse,
     RecordedRun,
     Recording,
+    runs_by_job,
 )
 from mlxtui.server.recorder import Answer
+from mlxtui.types import Logprob, TokenLogprob
 
 HEADER = Header("2026-11-20T12:00:00+00:00", "mlxtui 0.1.0", {"id": "m"}, "a note")
 STREAM = (
@@ -61,6 +63,17 @@ def written(path: Path, *exchanges: RecordedExchange, secrets: tuple[str, ...] =
     for one in exchanges:
         writer.exchange(one)
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+
+
+def test_choices_and_logprobs_are_kept(tmp_path: Path) -> None:
+    likely = TokenLogprob("é", "é".encode(), -0.5)
+    figures = (Logprob(TokenLogprob("\ufffd", b"\xc3", -1.25), (likely,)), Logprob(likely))
+    told = replace(RUN, pieces=(RecordedPiece(0.1, "a", (1, 2), figures),))
+    whole = replace(exchange(), run=told, further=(replace(RUN, choice=1), replace(told, choice=3)))
+    written(tmp_path / "r.jsonl", whole)
+    (read,) = recording.read(tmp_path / "r.jsonl").exchanges
+    assert read == whole
+    assert runs_by_job([read]) == {"a": told, "a.1": whole.further[0], "a.3": whole.further[1]}
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
