@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import replace
+from functools import partial
 
 from mlxtui.choice import Choice, joined
 from mlxtui.engine.interface import ChatPrompt, Engine, Job, ModelInfo, Output, Piece, Prefill, Rendered
@@ -71,7 +72,7 @@ class Pipeline:
         chat = ChatPrompt(request.messages, request.tools, request.template)
         return [
             Job(
-                id=f"{id}.{i}" if i else id,
+                id=job_id(id, i),
                 prompt=prompt,
                 sampling=sampling if sampling.seed is None else replace(sampling, seed=sampling.seed + i),
                 max_tokens=request.max_tokens,
@@ -81,6 +82,11 @@ class Pipeline:
             )
             for i, prompt in enumerate(prompt for prompt in request.texts or (chat,) for _ in range(request.n))
         ]
+
+
+def job_id(request: str, choice: int) -> str:
+    """The engine's name for one choice of a request."""
+    return f"{request}.{choice}" if choice else request
 
 
 class Run:
@@ -151,7 +157,7 @@ class Run:
             case Rendered(prompt_tokens=tokens, opens_in=channel):
                 first = not self._choices
                 self._prompt_tokens[index] = tokens
-                parse = self._pipeline.engine.parse_calls
+                parse = partial(self._pipeline.engine.parse_calls, job_id(self._id, index))
                 dialect = model.dialect if self._request.messages else PLAIN
                 self._choices[index] = Choice(index, self._request, dialect, channel, parse)
                 return [Started(tokens)] if first else []

@@ -156,8 +156,8 @@ class Engine(Protocol):
         """
         ...
 
-    async def parse_calls(self, text: str, tools: tuple[Tool, ...]) -> tuple[ParsedCall, ...]:
-        """What stands between the tool markers, read by the model's own parser; empty when it can't be read."""
+    async def parse_calls(self, job: str, text: str, tools: tuple[Tool, ...]) -> tuple[ParsedCall, ...]:
+        """What stands between tool markers in this job's text, as the model's own parser reads it; empty: it can't."""
         ...
 
     async def tokenize(self, prompt: ChatPrompt | TextPrompt) -> tuple[str, tuple[int, ...]]:

@@ -117,7 +117,7 @@ class EngineProcess:
             if not ended:
                 self._send(Cancel(job.id))
 
-    async def parse_calls(self, text: str, tools: tuple[Tool, ...]) -> tuple[ParsedCall, ...]:
+    async def parse_calls(self, job: str, text: str, tools: tuple[Tool, ...]) -> tuple[ParsedCall, ...]:
         if self._status.state != "ready":
             return ()
         try:

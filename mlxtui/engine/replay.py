@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
-from contextvars import ContextVar
 from typing import Any, Literal
 
 from mlxtui import errors
@@ -20,9 +19,6 @@ from mlxtui.types import Channel, Dialect, ModelInfo, TextPrompt, Tool
 
 Pace = Callable[[Job, int, float], Awaitable[None]]
 """Awaited before each batch of a job: number -1 is the rendered prompt, 0 the first pieces; with the recorded wait."""
-
-_played: ContextVar[RecordedRun | None] = ContextVar("played", default=None)
-"""The run of the job whose task this is: `parse_calls` is not told for which job it is asked."""
 
 _NO_TOKENIZER = "this server replays recorded sessions: there is no tokenizer to ask"
 
@@ -46,7 +42,7 @@ class ReplayEngine:
         pace: Pace | None = None,
     ) -> None:
         self.live: dict[str, Job] = {}
-        self._find: Callable[[Job], RecordedRun | None] = lambda job: sessions.get(_recorded_id(job.id))
+        self._find: Callable[[str], RecordedRun | None] = lambda job: sessions.get(_recorded_id(job))
         self._info = model
         self._publish = publish
         self._pace = pace or _at(speed)
@@ -99,11 +95,10 @@ class ReplayEngine:
         self._publish(ModelReady(time.time(), *ready))
 
     async def run(self, job: Job) -> AsyncGenerator[tuple[Output, ...], None]:
-        run = self._find(job)
+        run = self._find(job.id)
         if run is None:
             raise NotFound("this request is not in the recording", code="not_recorded")
         self.live[job.id] = job
-        _played.set(run)
         try:
             number = -2
             for number, (dt, batch) in enumerate(_batches(job.id, run), -1):
@@ -117,8 +112,8 @@ class ReplayEngine:
         finally:
             self.live.pop(job.id, None)
 
-    async def parse_calls(self, text: str, tools: tuple[Tool, ...]) -> tuple[ParsedCall, ...]:
-        run = _played.get() or RecordedRun()
+    async def parse_calls(self, job: str, text: str, tools: tuple[Tool, ...]) -> tuple[ParsedCall, ...]:
+        run = self._find(job) or RecordedRun()
         read = next((read.calls for read in run.calls if read.text == text), ())
         return tuple(ParsedCall(call["name"], call["arguments"]) for call in read)
 

@@ -10,7 +10,6 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -95,10 +94,6 @@ class Tape:
         )
 
 
-_tape: ContextVar[Tape | None] = ContextVar("tape", default=None)
-"""The tape of the job whose task this is: `parse_calls` is not told for which job it is asked."""
-
-
 class RecordingEngine:
     """Passes everything through; `take` gives the tapes of an exchange's jobs."""
 
@@ -120,15 +115,14 @@ class RecordingEngine:
 
     async def run(self, job: Job) -> AsyncGenerator[tuple[Output, ...], None]:
         tape = self._tapes[job.id] = Tape(self._clock())
-        _tape.set(tape)
         async with aclosing(self._engine.run(job)) as outputs:
             async for batch in outputs:
                 tape.note(batch, self._clock())
                 yield batch
 
-    async def parse_calls(self, text: str, tools: tuple[Tool, ...]) -> tuple[ParsedCall, ...]:
-        calls = await self._engine.parse_calls(text, tools)
-        if tape := _tape.get():
+    async def parse_calls(self, job: str, text: str, tools: tuple[Tool, ...]) -> tuple[ParsedCall, ...]:
+        calls = await self._engine.parse_calls(job, text, tools)
+        if tape := self._tapes.get(job):
             read = tuple({"name": call.name, "arguments": dict(call.arguments)} for call in calls)
             tape.calls.append(RecordedCalls(text, read))
         return calls

@@ -123,8 +123,8 @@ def test_a_failing_job_is_a_500_of_its_own(run: Running) -> None:
 
 def test_tool_calls_are_parsed_by_the_models_own_parser(run: Running) -> None:
     good, tools = '{"name": "f", "arguments": {"a": 1}}', (Tool("f"),)
-    assert run.do(run.engine.parse_calls(good, tools)) == (ParsedCall("f", {"a": 1}),)
-    assert run.do(run.engine.parse_calls("{", tools)) == ()
+    assert run.do(run.engine.parse_calls("j", good, tools)) == (ParsedCall("f", {"a": 1}),)
+    assert run.do(run.engine.parse_calls("j", "{", tools)) == ()
 
 
 def test_tokens_and_texts_are_told(run: Running) -> None:
@@ -197,7 +197,7 @@ def test_a_killed_worker_fails_its_jobs_and_comes_back(run: Running) -> None:
     async def scenario() -> None:
         stream = run.engine.run(endless("streaming"))
         await run.first_piece(stream)
-        parsing = asyncio.create_task(run.engine.parse_calls("{}", ()))
+        parsing = asyncio.create_task(run.engine.parse_calls("j", "{}", ()))
         asking = asyncio.create_task(run.engine.detokenize((1,)))
         await asyncio.sleep(0)
         assert run.engine.pid
