@@ -166,8 +166,9 @@ class Dashboard(App[Outcome]):
             self.notify(one_line(str(error)), severity="error", markup=False)
             return
         snippet = curl if message.kind == "curl" else python
-        url = self.client.state.server.url or self.client.url
-        text = snippet(url, str(inspected.get("endpoint")), inspected.get("request") or {}, self.client.has_key)
+        text = snippet(
+            self.client.url, str(inspected.get("endpoint")), inspected.get("request") or {}, self.client.has_key
+        )
         tool = await asyncio.to_thread(system_copy, text, os.environ)
         if tool is None:
             self.copy_to_clipboard(text)
@@ -179,7 +180,8 @@ class Dashboard(App[Outcome]):
     def action_help(self) -> None:
         bindings = [active.binding for active in self.screen.active_bindings.values()]
         display = {binding.key: self.get_key_display(binding) for binding in bindings}
-        self.push_screen(Reader("help", help_lines(bindings, display)))
+        more = getattr(self.screen, "HELP_LINES", [])
+        self.push_screen(Reader("help", help_lines(bindings, display, more)))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The palette offers every key of the screen by its tooltip, then Textual's own commands."""
