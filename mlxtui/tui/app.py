@@ -31,6 +31,7 @@ from mlxtui.tui.screens.home import HomeScreen
 from mlxtui.tui.screens.inspector import InspectorScreen
 from mlxtui.tui.screens.reader import Reader
 from mlxtui.tui.snippets import curl, python
+from mlxtui.tui.terminal import hung_up
 from mlxtui.tui.text import one_line
 from mlxtui.tui.transcript import text_lines
 from mlxtui.tui.view import Live, View
@@ -69,6 +70,7 @@ class Dashboard(App[Outcome]):
         Binding("t", "change_theme", "Theme", show=False, id="app.theme", tooltip="Choose a theme"),
         Binding("question_mark", "help", "help", key_display="?", id="app.help", tooltip="The keys of this screen"),
         Binding("q", "quit", "quit", id="app.quit", tooltip="Leave; asks what becomes of the server"),
+        Binding("ctrl+c", "quit", "Quit", show=False, id="app.interrupt", system=True),
     ]
 
     def __init__(
@@ -90,7 +92,13 @@ class Dashboard(App[Outcome]):
             asyncio.get_running_loop().add_signal_handler(each, self.exit, Outcome("leave"))
         self.run_worker(self._follow(), name="feed")
         self.set_interval(FRAME, self.draw)
+        if not self.is_headless:
+            self.set_interval(1.0, self._leave_if_hung_up)
         self.call_after_refresh(self.draw)
+
+    def _leave_if_hung_up(self) -> None:
+        if hung_up():
+            self.exit(Outcome("leave"))
 
     async def _follow(self) -> None:
         async with aclosing(self.client.follow()) as changes:
@@ -195,6 +203,8 @@ class Dashboard(App[Outcome]):
     async def action_quit(self) -> None:
         """Where no server can be reached there is nothing to ask, unless it is ours and still starting."""
         status = self.client.link.status
+        if isinstance(self.screen, Ask):
+            return
         if status == "gone" or (status == "connecting" and not self._owns_server):
             self.exit(Outcome("leave"))
             return
