@@ -110,9 +110,8 @@ def _check_text(text: str, path: tuple[int | str, ...]) -> None:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
         param = param_path(path) or None
-        raise InvalidRequest(
-            f"'{param}' holds half a surrogate pair at character {error.start}", param=param
-        ) from error
+        where = f"'{param}'" if param else "the name of a field"
+        raise InvalidRequest(f"{where} holds half a surrogate pair at character {error.start}", param=param) from error
 
 
 def _kind(value: object) -> str:

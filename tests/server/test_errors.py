@@ -117,6 +117,11 @@ FIELDS: dict[str, tuple[dict[str, Any], str, str]] = {
         "messages[0].content[0]",
         "unsupported_content",
     ),
+    "a part whose type is a list": (
+        {"messages": [{"role": "user", "content": [{"type": ["text"], "text": "x"}]}]},
+        "messages[0].content[0].type",
+        "invalid_value",
+    ),
     "an image": (
         {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "file:///x"}}]}]},
         "messages[0].content[0]",
