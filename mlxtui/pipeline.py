@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from dataclasses import replace
+from typing import Any
 from uuid import uuid4
 
 from mlxtui.engine.interface import ChatPrompt, Engine, Job, ModelInfo, Output, Piece, Prefill, Rendered
@@ -206,7 +207,7 @@ class Run:
         deltas: list[Delta] = []
         for call in parsed:
             deltas.append(self._call(call.name))
-            deltas.append(CallArguments(self._begun_calls - 1, json.dumps(call.arguments, ensure_ascii=False)))
+            deltas.append(CallArguments(self._begun_calls - 1, _json(call.arguments)))
             self._end_call()
             if self._finished:
                 break
@@ -223,6 +224,11 @@ class Run:
     def _finish(self, reason: FinishReason) -> Finish:
         self._finished = True
         return Finish(reason, self.usage, self.timings)
+
+
+def _json(arguments: Mapping[str, Any]) -> str:
+    """JSON text that UTF-8 can carry: half a surrogate pair stays the escape that the model wrote."""
+    return json.dumps(arguments, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
 
 
 def _joined(deltas: list[Delta]) -> Iterator[Delta]:
