@@ -91,7 +91,7 @@ def test_a_taken_port_is_said_before_anything_starts() -> None:
 
 
 def test_a_home_that_can_not_be_written_is_said_before_anything_starts() -> None:
-    with pytest.raises(UserError, match="/dev/null/x.*MLXTUI_HOME"):
+    with pytest.raises(UserError, match=r"/dev/null/x.*MLXTUI_HOME"):
         child.start(Settings(port=0, home=Path("/dev/null/x")), {})
 
 
