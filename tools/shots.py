@@ -31,6 +31,8 @@ QUESTIONS = (
     "Write a poem about the sea.",
     "Think step by step: what is 12 plus 30?",
 )
+WEATHER = "What is the weather in Paris?"
+LOOKED_INTO = "aider"
 TOOL = {
     "type": "function",
     "function": {
@@ -82,13 +84,15 @@ async def person(url: str, number: int) -> None:
 
 async def ask(client: openai.AsyncOpenAI, draw: random.Random) -> None:
     """A question, sometimes after a long document, sometimes a wrong one."""
-    pages, mark = draw.choice((0, 0, 0, 20, 60, 150)), draw.randrange(10_000)
+    pages, mark = draw.choice((0, 0, 0, 20, 60, 100)), draw.randrange(10_000)
     document = " ".join(f"Line {n}: fox {mark + n} sleeps." for n in range(pages))
     role = "user" if draw.random() < 0.97 else "stranger"
+    tooled = draw.random() < 0.2
+    question = WEATHER if tooled else draw.choice(QUESTIONS)
     stream = await client.chat.completions.create(
         model=EMBEDDED_MODEL,
-        messages=[{"role": role, "content": f"{document}\n{draw.choice(QUESTIONS)}".strip()}],  # type: ignore[misc,list-item]
-        tools=[TOOL] if draw.random() < 0.2 else openai.omit,  # type: ignore[list-item]
+        messages=[{"role": role, "content": f"{document}\n{question}".strip()}],  # type: ignore[misc,list-item]
+        tools=[TOOL] if tooled else openai.omit,  # type: ignore[list-item]
         temperature=draw.choice((0.0, 0.7, 1.2)),
         max_tokens=draw.choice((200, 600, 1200)),
         stream=True,
@@ -104,7 +108,7 @@ async def shoot(url: str) -> None:
         save(app, "dashboard")
         await weather(url)
         await asyncio.sleep(1)
-        called = next(row for row in reversed(app.client.state.finished) if row.outcome == "tool_calls")
+        called = next(row for row in app.client.state.finished if row.client.startswith(LOOKED_INTO))
         app.post_message(RequestsTable.Inspected(called.id))
         await asyncio.sleep(1)
         await pilot.pause()
@@ -114,12 +118,14 @@ async def shoot(url: str) -> None:
 
 async def weather(url: str) -> None:
     """One request whose answer is a tool call, to look into."""
-    client = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="unused", default_headers={"user-agent": CLIENTS[0]})
+    client = openai.AsyncOpenAI(
+        base_url=f"{url}/v1", api_key="unused", default_headers={"user-agent": f"{LOOKED_INTO}/0.90"}
+    )
     await client.chat.completions.create(
         model=EMBEDDED_MODEL,
         messages=[
             {"role": "system", "content": "You are a helpful assistant."},
-            {"role": "user", "content": "What is the weather in Paris?"},
+            {"role": "user", "content": WEATHER},
         ],
         tools=[TOOL],  # type: ignore[list-item]
         temperature=0,

@@ -35,7 +35,6 @@ from mlxtui.tui.widgets.throughput import gathered, nice, throughput
 from mlxtui.tui.widgets.timing import timing
 from tests.tui.scene import NOW, StillClient, busy, dashboard, drawn, play
 
-
 BUSY = busy()
 
 
