@@ -15,6 +15,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from mlxtui.errors import UserError
 from mlxtui.recorded import (
     Header,
@@ -33,6 +35,7 @@ from mlxtui.recorded import (
 VERSION = 1
 REDACTED = "[redacted]"
 SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "api-key"})
+_KINDS = TypeAdapter(RecordedExchange)
 _SECRET_QUERY = re.compile(r"(?i)(?<=[?&])(api[-_]?key|key|token|access_token)=[^&]*")
 
 
@@ -121,7 +124,7 @@ def read(path: Path) -> Recording:
             part = json.loads(line.decode("utf-8"))
             parts.setdefault(part["id"], []).append(part)
             if part["type"] == "response":
-                exchanges.append(_exchange(parts.pop(part["id"])))
+                exchanges.append(_checked(_exchange(parts.pop(part["id"]))))
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             damage = f"{path} line {number} is damaged and ends the recording: {error!r}"
             break
@@ -194,6 +197,17 @@ def _exchange(parts: list[dict[str, Any]]) -> RecordedExchange:
     )
 
 
+def _checked(exchange: RecordedExchange) -> RecordedExchange:
+    """Raises:
+    ValueError: a value does not fit its field.
+    """
+    try:
+        return _KINDS.validate_python(asdict(exchange))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
 def _run(parts: list[dict[str, Any]]) -> RecordedRun | None:
     told = [part for part in parts if part["type"] in ("prompt", "pieces", "calls", "failure")]
     if not told:
@@ -205,7 +219,7 @@ def _run(parts: list[dict[str, Any]]) -> RecordedRun | None:
                 counts = part["prompt_tokens"], part["cached_tokens"]
                 run = replace(run, prompt_tokens=counts[0], cached_tokens=counts[1], opens_in=part["opens_in"])
             case "pieces":
-                pieces = tuple(RecordedPiece(float(p[0]), p[1], tuple(p[2])) for p in part["pieces"])
+                pieces = tuple(RecordedPiece(float(dt), text, tuple(ids)) for dt, text, ids in part["pieces"])
                 run = replace(run, pieces=pieces, finish=part["finish"])
             case "calls":
                 run = replace(run, calls=(*run.calls, RecordedCalls(part["text"], tuple(part["calls"]))))
