@@ -66,12 +66,16 @@ def start(settings: Settings, flags: Mapping[str, Any]) -> Child:
 
     Raises:
         PortInUse: said at once, before anything is started.
+        UserError: the state directory can't be written.
     """
     port = free_port(settings.host, settings.port)
     errors = settings.home / "logs" / f"serve-{port}.err"
-    errors.parent.mkdir(parents=True, exist_ok=True)
     key = {"MLXTUI_API_KEY": settings.api_key} if settings.api_key else {}
-    process = _spawn(arguments({**flags, "port": port}), os.environ | key, errors, None)
+    try:
+        errors.parent.mkdir(parents=True, exist_ok=True)
+        process = _spawn(arguments({**flags, "port": port}), os.environ | key, errors, None)
+    except OSError as error:
+        raise UserError(f"can't write to {errors}: {error.strerror}; set MLXTUI_HOME") from error
     return Child(process, url(settings.host, port), errors, settings.grace)
 
 

@@ -7,8 +7,9 @@ the engine, but for the one question it may ask: what the model's own parser mak
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 from uuid import uuid4
 
 from mlxtui.engine.interface import ParsedCall, Piece
@@ -101,7 +102,7 @@ class Choice:
             if self.finish:
                 break
             deltas.append(self._begin_call(call.name))
-            deltas.append(self._arguments(json.dumps(call.arguments, ensure_ascii=False)))
+            deltas.append(self._arguments(_json(call.arguments)))
             self._end_call()
         return deltas
 
@@ -124,6 +125,11 @@ def _parser(
     if dialect.tool_syntax == "harmony":
         return HarmonyParser(offered, stop)
     return OutputParser(dialect, opens_in=opens_in, tools=offered, stop=stop)
+
+
+def _json(arguments: Mapping[str, Any]) -> str:
+    """JSON text that UTF-8 can carry: half a surrogate pair stays the escape that the model wrote."""
+    return json.dumps(arguments, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
 
 
 def _with_logprobs(deltas: list[Delta], logprobs: tuple[Logprob, ...], index: int) -> list[Delta]:

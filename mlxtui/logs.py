@@ -8,6 +8,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import cast
 
+from mlxtui.errors import UserError
 from mlxtui.events import Event, Logged, LogLevel
 from mlxtui.settings import Settings
 from mlxtui.text import safe_line
@@ -40,10 +41,17 @@ def log_path(settings: Settings) -> Path:
 
 
 def configure(settings: Settings, publish: Callable[[Event], None]) -> logging.Logger:
-    """Send everything mlxtui and Hypercorn log to the file and the feed; returns Hypercorn's logger."""
+    """Send everything mlxtui and Hypercorn log to the file and the feed; returns Hypercorn's logger.
+
+    Raises:
+        UserError: the file can't be written.
+    """
     path = log_path(settings)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = RotatingFileHandler(path, maxBytes=10 << 20, backupCount=3, encoding="utf-8", delay=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = RotatingFileHandler(path, maxBytes=10 << 20, backupCount=3, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"can't log to {path}: {error.strerror}; set --log-file or MLXTUI_HOME") from error
     file.setFormatter(SafeFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     for name in ("mlxtui", "hypercorn.error", "quart"):
         logger = logging.getLogger(name)

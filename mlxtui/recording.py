@@ -15,6 +15,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from mlxtui.errors import UserError
 from mlxtui.recorded import (
     Header,
@@ -34,6 +36,7 @@ from mlxtui.types import Logprob, TokenLogprob
 VERSION = 1
 REDACTED = "[redacted]"
 SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "api-key"})
+_KINDS = TypeAdapter(RecordedExchange)
 _SECRET_QUERY = re.compile(r"(?i)(?<=[?&])(api[-_]?key|key|token|access_token)=[^&]*")
 
 
@@ -122,7 +125,7 @@ def read(path: Path) -> Recording:
             part = json.loads(line.decode("utf-8"))
             parts.setdefault(part["id"], []).append(part)
             if part["type"] == "response":
-                exchanges.append(_exchange(parts.pop(part["id"])))
+                exchanges.append(_checked(_exchange(parts.pop(part["id"]))))
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             damage = f"{path} line {number} is damaged and ends the recording: {error!r}"
             break
@@ -199,6 +202,17 @@ def _exchange(parts: list[dict[str, Any]]) -> RecordedExchange:
 
 def _choices(parts: list[dict[str, Any]]) -> list[int]:
     return sorted({part["choice"] for part in parts if part.get("choice")})
+
+
+def _checked(exchange: RecordedExchange) -> RecordedExchange:
+    """Raises:
+    ValueError: a value does not fit its field.
+    """
+    try:
+        return _KINDS.validate_python(asdict(exchange))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
 
 
 def _run(parts: list[dict[str, Any]]) -> RecordedRun | None:

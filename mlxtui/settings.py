@@ -65,6 +65,8 @@ class Settings:
             raise SettingsError(
                 f"host {self.host!r} is reachable from other machines: set an API key (--api-key or MLXTUI_API_KEY)"
             )
+        if self.api_key is not None and not _fits_a_header(self.api_key):
+            raise SettingsError("api_key must be printable ASCII without space around it: a header can't carry more")
         if self.log_level not in ("debug", "info", "warning", "error"):
             raise SettingsError(f"log_level must be debug, info, warning or error, not {self.log_level!r}")
         for name, low, high in _RANGES:
@@ -76,6 +78,10 @@ class Settings:
     def sampling(self) -> Sampling:
         """The operator's defaults, over the model's and under the request's."""
         return Sampling(temperature=self.temperature, top_p=self.top_p, top_k=self.top_k, min_p=self.min_p)
+
+
+def _fits_a_header(key: str) -> bool:
+    return key.isascii() and key.isprintable() and key.strip() == key != ""
 
 
 _RANGES = (
@@ -104,7 +110,7 @@ def load_settings(
     Raises:
         SettingsError: an unknown key, or a value that does not fit its setting.
     """
-    file = (directory or Path.cwd()) / "mlxtui.toml"
+    file = (directory or Path()) / "mlxtui.toml"
     sources = [
         (str(file), _from_file(file)),
         ("the environment", _from_environ(environ)),
@@ -117,10 +123,10 @@ def load_settings(
 
 
 def _from_file(file: Path) -> dict[str, Any]:
-    if not file.exists():
-        return {}
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise SettingsError(f"{file} can't be read: {error}") from error
 

@@ -90,6 +90,11 @@ def test_a_taken_port_is_said_before_anything_starts() -> None:
         free_port("203.0.113.1", 0)
 
 
+def test_a_home_that_can_not_be_written_is_said_before_anything_starts() -> None:
+    with pytest.raises(UserError, match=r"/dev/null/x.*MLXTUI_HOME"):
+        child.start(Settings(port=0, home=Path("/dev/null/x")), {})
+
+
 def test_urls_we_can_reach() -> None:
     assert [url(host, 1) for host in ("127.0.0.1", "0.0.0.0", "::", "::1")] == [
         *("http://127.0.0.1:1", "http://127.0.0.1:1", "http://[::1]:1", "http://[::1]:1")

@@ -35,6 +35,9 @@ def test_lists_come_from_commas_or_repeated_flags(tmp_path: Path) -> None:
         ({"temperature": 3.0}, {}, "", ["temperature", "2"]),
         ({"log_level": "loud"}, {}, "", ["log_level", "'loud'"]),
         ({"host": "0.0.0.0"}, {}, "", ["0.0.0.0", "--api-key"]),
+        ({"api_key": ""}, {}, "", ["api_key", "header"]),
+        ({}, {"MLXTUI_API_KEY": "secret\n"}, "", ["api_key", "header"]),
+        ({}, {"MLXTUI_API_KEY": "schlüssel"}, "", ["api_key", "header"]),
     ],
 )
 def test_a_wrong_value_is_named_with_its_source(
@@ -48,3 +51,11 @@ def test_a_wrong_value_is_named_with_its_source(
 
 def test_other_hosts_are_fine_with_a_key(tmp_path: Path) -> None:
     assert load_settings({"host": "0.0.0.0", "api_key": "k"}, {}, tmp_path).host == "0.0.0.0"
+
+
+def test_a_directory_that_is_gone_has_no_file_of_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert load_settings({"port": 1}, {}).port == 1

@@ -15,7 +15,7 @@ from mlxtui.text import safe_line, safe_text
 def test_no_control_reaches_the_terminal(text: str) -> None:
     left = set(safe_text(text)) - {"\n", "\t"}
     assert not any(unicodedata.category(c) in ("Cc", "Cs") for c in left)
-    assert not left & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u2028\u2029")
+    assert not left & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u2028\u2029\u061c\ufeff")
     assert "\n" not in safe_line(text)
 
 

@@ -19,17 +19,20 @@ from mlxtui import child
 from mlxtui.client import ServerClient
 from mlxtui.settings import EMBEDDED_MODEL, Settings
 from mlxtui.tui.app import Dashboard
+from mlxtui.tui.widgets.requests import RequestsTable
 
 DOCS = Path(__file__).parents[1] / "docs"
 SIZE = (140, 36)
 CLIENTS = ("opencode/1.2", "zed/0.200", "continue/1.0", "OpenAI/Python 3.51", "curl/8.7")
 QUESTIONS = (
     "What is the capital of France?",
-    "Count from 1 to 60.",
-    "Tell me a story about a fox.",
-    "What is the weather in Paris?",
-    "My name is Ada. What is my name?",
+    "Count from 1 to 100.",
+    "Tell me a long story about a fox.",
+    "Write a poem about the sea.",
+    "Think step by step: what is 12 plus 30?",
 )
+WEATHER = "What is the weather in Paris?"
+LOOKED_INTO = "aider"
 TOOL = {
     "type": "function",
     "function": {
@@ -72,7 +75,7 @@ async def person(url: str, number: int) -> None:
     headers = {"user-agent": CLIENTS[number % len(CLIENTS)]}
     client = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="unused", default_headers=headers, max_retries=0)
     while True:
-        await asyncio.sleep(draw.uniform(0, 2))
+        await asyncio.sleep(draw.uniform(0, 4))
         try:
             await ask(client, draw)
         except openai.OpenAIError:
@@ -81,14 +84,17 @@ async def person(url: str, number: int) -> None:
 
 async def ask(client: openai.AsyncOpenAI, draw: random.Random) -> None:
     """A question, sometimes after a long document, sometimes a wrong one."""
-    document = " ".join(f"Line {n}: the fox is number {n}." for n in range(draw.choice((0, 0, 8, 24, 60))))
-    role = "user" if draw.random() < 0.93 else "stranger"
+    pages, mark = draw.choice((0, 0, 0, 20, 60, 100)), draw.randrange(10_000)
+    document = " ".join(f"Line {n}: fox {mark + n} sleeps." for n in range(pages))
+    role = "user" if draw.random() < 0.97 else "stranger"
+    tooled = draw.random() < 0.2
+    question = WEATHER if tooled else draw.choice(QUESTIONS)
     stream = await client.chat.completions.create(
         model=EMBEDDED_MODEL,
-        messages=[{"role": role, "content": f"{document}\n{draw.choice(QUESTIONS)}".strip()}],  # type: ignore[misc,list-item]
-        tools=[TOOL] if draw.random() < 0.3 else openai.omit,  # type: ignore[list-item]
+        messages=[{"role": role, "content": f"{document}\n{question}".strip()}],  # type: ignore[misc,list-item]
+        tools=[TOOL] if tooled else openai.omit,  # type: ignore[list-item]
         temperature=draw.choice((0.0, 0.7, 1.2)),
-        max_tokens=draw.choice((40, 200, 600)),
+        max_tokens=draw.choice((200, 600, 1200)),
         stream=True,
     )
     async for _ in stream:
@@ -100,10 +106,30 @@ async def shoot(url: str) -> None:
     async with app.run_test(size=SIZE) as pilot:
         await asyncio.sleep(LOAD_SECONDS)
         save(app, "dashboard")
-        await pilot.press("s", "enter")
-        await asyncio.sleep(1.5)
+        await weather(url)
+        await asyncio.sleep(1)
+        called = next(row for row in app.client.state.finished if row.client.startswith(LOOKED_INTO))
+        app.post_message(RequestsTable.Inspected(called.id))
+        await asyncio.sleep(1)
+        await pilot.pause()
         save(app, "inspector")
         app.exit()
+
+
+async def weather(url: str) -> None:
+    """One request whose answer is a tool call, to look into."""
+    client = openai.AsyncOpenAI(
+        base_url=f"{url}/v1", api_key="unused", default_headers={"user-agent": f"{LOOKED_INTO}/0.90"}
+    )
+    await client.chat.completions.create(
+        model=EMBEDDED_MODEL,
+        messages=[
+            {"role": "system", "content": "You are a helpful assistant."},
+            {"role": "user", "content": WEATHER},
+        ],
+        tools=[TOOL],  # type: ignore[list-item]
+        temperature=0,
+    )
 
 
 def save(app: Dashboard, name: str) -> None:

@@ -34,7 +34,8 @@ def parse_object(raw: bytes) -> dict[str, Any]:
         raise InvalidRequest(f"could not parse the body as JSON: {error}", code="invalid_json") from error
     if not isinstance(body, dict):
         raise InvalidRequest(f"the body must be a JSON object, not {_kind(body)}", code="invalid_json")
-    _inspect(body)
+    if not _is_clean(body):
+        _inspect(body)
     return body
 
 
@@ -80,7 +81,23 @@ def _finite(digits: str) -> float:
     return value
 
 
+def _is_clean(body: dict[str, Any]) -> bool:
+    """Whether `_inspect` has nothing to find: a body of millions of values must not hold up everybody else."""
+    try:
+        json.dumps(body, ensure_ascii=False).encode("utf-8")
+    except (UnicodeEncodeError, RecursionError):
+        return False
+    level: list[Any] = [body]
+    for _ in range(MAX_DEPTH):
+        children = (value.values() if isinstance(value, dict) else value for value in level)
+        level = [child for values in children for child in values if isinstance(child, dict | list)]
+    return not level
+
+
 def _inspect(body: dict[str, Any]) -> None:
+    """Raises:
+    InvalidRequest: names the field that is too deep, or that holds half a surrogate pair.
+    """
     stack: list[tuple[tuple[int | str, ...], Any]] = [((), body)]
     while stack:
         path, value = stack.pop()
@@ -110,9 +127,8 @@ def _check_text(text: str, path: tuple[int | str, ...]) -> None:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
         param = param_path(path) or None
-        raise InvalidRequest(
-            f"'{param}' holds half a surrogate pair at character {error.start}", param=param
-        ) from error
+        where = f"'{param}'" if param else "the name of a field"
+        raise InvalidRequest(f"{where} holds half a surrogate pair at character {error.start}", param=param) from error
 
 
 def _kind(value: object) -> str:

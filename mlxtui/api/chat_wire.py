@@ -41,13 +41,15 @@ class WirePart(Wire):
     @classmethod
     def _text_is_all_it_reads(cls, part: Any) -> Any:
         kind = part.get("type") if isinstance(part, dict) else None
-        if isinstance(kind, str) and kind not in ("text", "refusal"):
+        if not isinstance(kind, str):
+            return part
+        if kind not in ("text", "refusal"):
             raise PydanticCustomError(
                 "unsupported_content", "this model reads text only, not content of type '{kind}'", {"kind": kind[:40]}
             )
-        if kind and not isinstance(part.get(kind), str):
+        if not isinstance(part.get(kind), str):
             raise ValueError(f"a part of type {kind!r} needs the string {kind!r}")
-        return {"type": kind, "text": part.get(kind, "")} if kind else part
+        return {"type": kind, "text": part[kind]}
 
 
 def _as_parts(content: Any) -> Any:

@@ -11,7 +11,7 @@ from uuid import uuid4
 from quart import Quart, Response, g, request
 from werkzeug.exceptions import HTTPException
 
-from mlxtui.errors import ApiError, InvalidRequest, MethodNotAllowed, NotFound, RequestTimeout, TooLarge
+from mlxtui.errors import ApiError, InvalidRequest, MethodNotAllowed, NotFound, TooLarge
 
 log = logging.getLogger(__name__)
 
@@ -68,8 +68,6 @@ def _translated(error: HTTPException) -> ApiError:
         case 405:
             allow = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
             return MethodNotAllowed(f"{request.method} is not allowed here, only {allow}", allow=allow)
-        case 408:
-            return RequestTimeout("the body did not arrive in time")
         case 413:
             return TooLarge("the body is too large (--max-body-bytes)")
         case _:

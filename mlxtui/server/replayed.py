@@ -12,6 +12,7 @@ from quart import Quart, request
 from mlxtui.compare import nearest, request_key
 from mlxtui.errors import NotFound
 from mlxtui.recorded import RecordedExchange, RecordedRequest, Recording
+from mlxtui.server.guard import read_body
 
 MOST_LINES = 40
 
@@ -59,7 +60,7 @@ def install(app: Quart, recording: Recording) -> None:
     async def match() -> None:
         generates = request.method == "POST" and request.path.startswith("/v1/")
         if generates and request.routing_exception is None and request.mimetype == "application/json":
-            body = await request.get_data(True, False, False)
+            body = await read_body(request)
             query = request.query_string.decode("latin-1")
             path = request.path + (f"?{query}" if query else "")
             request.scope["mlxtui.replayed_id"] = matcher.find(request.method, path, body)  # type: ignore[typeddict-unknown-key]

@@ -31,6 +31,7 @@ from mlxtui.tui.screens.home import HomeScreen
 from mlxtui.tui.screens.inspector import InspectorScreen
 from mlxtui.tui.screens.reader import Reader
 from mlxtui.tui.snippets import curl, python
+from mlxtui.tui.terminal import hung_up
 from mlxtui.tui.text import one_line
 from mlxtui.tui.transcript import text_lines
 from mlxtui.tui.view import Live, View
@@ -69,6 +70,7 @@ class Dashboard(App[Outcome]):
         Binding("t", "change_theme", "Theme", show=False, id="app.theme", tooltip="Choose a theme"),
         Binding("question_mark", "help", "help", key_display="?", id="app.help", tooltip="The keys of this screen"),
         Binding("q", "quit", "quit", id="app.quit", tooltip="Leave; asks what becomes of the server"),
+        Binding("ctrl+c", "quit", "Quit", show=False, id="app.interrupt", system=True),
     ]
 
     def __init__(
@@ -90,7 +92,13 @@ class Dashboard(App[Outcome]):
             asyncio.get_running_loop().add_signal_handler(each, self.exit, Outcome("leave"))
         self.run_worker(self._follow(), name="feed")
         self.set_interval(FRAME, self.draw)
+        if not self.is_headless:
+            self.set_interval(1.0, self._leave_if_hung_up)
         self.call_after_refresh(self.draw)
+
+    def _leave_if_hung_up(self) -> None:
+        if hung_up():
+            self.exit(Outcome("leave"))
 
     async def _follow(self) -> None:
         async with aclosing(self.client.follow()) as changes:
@@ -166,8 +174,9 @@ class Dashboard(App[Outcome]):
             self.notify(one_line(str(error)), severity="error", markup=False)
             return
         snippet = curl if message.kind == "curl" else python
-        url = self.client.state.server.url or self.client.url
-        text = snippet(url, str(inspected.get("endpoint")), inspected.get("request") or {}, self.client.has_key)
+        text = snippet(
+            self.client.url, str(inspected.get("endpoint")), inspected.get("request") or {}, self.client.has_key
+        )
         tool = await asyncio.to_thread(system_copy, text, os.environ)
         if tool is None:
             self.copy_to_clipboard(text)
@@ -179,7 +188,8 @@ class Dashboard(App[Outcome]):
     def action_help(self) -> None:
         bindings = [active.binding for active in self.screen.active_bindings.values()]
         display = {binding.key: self.get_key_display(binding) for binding in bindings}
-        self.push_screen(Reader("help", help_lines(bindings, display)))
+        more = getattr(self.screen, "HELP_LINES", [])
+        self.push_screen(Reader("help", help_lines(bindings, display, more)))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The palette offers every key of the screen by its tooltip, then Textual's own commands."""
@@ -193,6 +203,8 @@ class Dashboard(App[Outcome]):
     async def action_quit(self) -> None:
         """Where no server can be reached there is nothing to ask, unless it is ours and still starting."""
         status = self.client.link.status
+        if isinstance(self.screen, Ask):
+            return
         if status == "gone" or (status == "connecting" and not self._owns_server):
             self.exit(Outcome("leave"))
             return

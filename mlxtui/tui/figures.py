@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 UNKNOWN = "-"
 
 
@@ -29,7 +31,8 @@ def rate(value: float | None) -> str:
 
 
 def percent(share: float | None) -> str:
-    return UNKNOWN if share is None else f"{share:.0%}"
+    """Rounded down: 100% is said of nothing less."""
+    return UNKNOWN if share is None else f"{math.floor(share * 100 + 1e-9)}%"
 
 
 def duration(seconds: float | None) -> str:

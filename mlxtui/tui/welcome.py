@@ -13,7 +13,7 @@ def welcome(view: View, query: str) -> list[Line]:
         return [(("no request matches ", "dim"), (query, "bold"), ("   (esc shows all)", "dim"))]
     if not view.state.server.started:
         return [(("requests will show here", "dim"),)]
-    base, model = (view.state.server.url or view.url) + "/v1", view.state.model.name or "mlxtui"
+    base, model = view.url + "/v1", view.state.model.name or "mlxtui"
     return [
         (("no requests yet: point any OpenAI client here", "dim"),),
         (),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 
 import pytest
 from hypothesis import given
@@ -61,3 +62,17 @@ def test_any_bytes_give_an_object_or_a_sentence(raw: bytes) -> None:
         assert isinstance(parse_object(raw), dict)
     except InvalidRequest as error:
         assert error.message
+
+
+@given(st.recursive(st.just("\ud800"), lambda inner: st.lists(inner, min_size=1) | st.dictionaries(st.text(), inner)))
+def test_half_a_surrogate_pair_is_found_wherever_it_stands(value: object) -> None:
+    if "\\ud800" in (raw := json.dumps({"a": value})):
+        with pytest.raises(InvalidRequest, match="surrogate"):
+            parse_object(raw.encode())
+
+
+@pytest.mark.parametrize(("depth", "fits"), [(63, True), (64, False), (80, False)])
+def test_how_deep_a_body_may_be(depth: int, fits: bool) -> None:
+    raw = b'{"a": ' + b"[" * depth + b'"x"' + b"]" * depth + b"}"
+    with nullcontext() if fits else pytest.raises(InvalidRequest, match="'a' is nested deeper"):
+        parse_object(raw)

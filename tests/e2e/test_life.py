@@ -86,6 +86,8 @@ def test_a_client_that_leaves_frees_its_slot(server: Server) -> None:
         (["."], "config.json"),
         (["--host", "0.0.0.0"], "--api-key"),
         (["--temperature", "9"], "temperature"),
+        (["--log-file", "/dev/null/x/server.log"], "/dev/null/x"),
+        (["--log-file", "/"], "--log-file"),
     ],
 )
 def test_what_can_not_be_done_is_one_clear_line(tmp_path: Path, flags: list[str], words: str) -> None:

@@ -187,6 +187,26 @@ def test_whole_lines_before_a_damaged_one_are_kept(tail: str, tmp_path: Path) ->
     assert "line 8 is damaged" in read.damage
 
 
+@pytest.mark.parametrize(
+    ("type", "field", "value"),
+    [
+        ("request", "method", 5),
+        ("prompt", "prompt_tokens", "five"),
+        ("prompt", "opens_in", "thoughts"),
+        ("pieces", "pieces", [[0.1, "a"]]),
+        ("pieces", "pieces", ["The"]),
+        ("pieces", "pieces", [[0.1, None, [1]]]),
+        ("response", "status", "OK"),
+    ],
+)
+def test_a_value_of_another_kind_is_damage(type: str, field: str, value: object, tmp_path: Path) -> None:
+    lines = written(tmp_path / "r", exchange())
+    changed = [line | {field: value} if line.get("type") == type else line for line in lines]
+    (tmp_path / "r").write_text("".join(json.dumps(line) + "\n" for line in changed))
+    read = recording.read(tmp_path / "r")
+    assert (read.exchanges, read.damage is not None) == ((), True)
+
+
 def test_an_exchange_without_its_end_is_left_out(tmp_path: Path) -> None:
     written(tmp_path / "r", exchange())
     lines = (tmp_path / "r").read_text().splitlines(keepends=True)

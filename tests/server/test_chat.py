@@ -158,6 +158,22 @@ def test_without_parallel_tool_calls_the_first_call_ends_the_answer(model: Model
     run(main())
 
 
+def test_half_a_surrogate_pair_in_arguments_stays_an_escape() -> None:
+    """The model's parser has decoded it; no UTF-8 can carry it."""
+
+    async def main() -> None:
+        body = '{"arguments": {"city": "\\ud83d"}, "name": "weather"}'
+        calls = {body: (ParsedCall("weather", {"city": "\ud83d"}),)}
+        async with serving((f"<tool_call>{body}</tool_call>",), calls=calls) as served, served.http() as http:
+            answer = (await http.post(CHAT, json=chat(tools=TOOLS))).json()
+            [call] = answer["choices"][0]["message"]["tool_calls"]
+            assert call["function"]["arguments"] == '{"city": "\\ud83d"}'
+            async with http.stream("POST", CHAT, json=chat(tools=TOOLS, stream=True)) as response:
+                assert (await sse(response))[-1] == "[DONE]"
+
+    run(main())
+
+
 @SYNTAXES
 @pytest.mark.parametrize("tools", [None, [function("other")]], ids=["none offered", "another offered"])
 def test_markup_that_calls_no_offered_tool_is_text(tools: list[dict[str, Any]] | None, model: ModelInfo) -> None:

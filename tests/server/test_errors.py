@@ -117,6 +117,11 @@ FIELDS: dict[str, tuple[dict[str, Any], str, str]] = {
         "messages[0].content[0]",
         "unsupported_content",
     ),
+    "a part whose type is a list": (
+        {"messages": [{"role": "user", "content": [{"type": ["text"], "text": "x"}]}]},
+        "messages[0].content[0].type",
+        "invalid_value",
+    ),
     "an image": (
         {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "file:///x"}}]}]},
         "messages[0].content[0]",
@@ -272,6 +277,7 @@ def test_a_trailing_slash_head_and_options_are_tolerated_and_never_generate() ->
             assert (await http.get("/v1/models/")).status_code == 200
             before = len(served.events)
             assert (await http.head("/v1/models")).status_code == 200
+            assert (await http.head("/mlxtui/events")).headers["content-type"].startswith("text/event-stream")
             assert (await http.options(CHAT)).status_code in (200, 204)
             assert len(served.events) == before
 

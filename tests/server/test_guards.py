@@ -65,6 +65,7 @@ def test_a_foreign_host_in_the_request_line_is_refused() -> None:
         {"origin": "https://evil.com"},
         {"origin": "null"},
         {"origin": "http://127.0.0.1:1"},
+        {"origin": "http://["},
         {"sec-fetch-site": "cross-site"},
         {"sec-fetch-site": "same-site"},
     ],

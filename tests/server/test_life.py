@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -92,6 +93,21 @@ def test_a_client_that_leaves_while_it_waits_ends_its_job(at: int, stream: bool)
             asking.cancel()
             await asyncio.wait([asking])
             await assert_cancelled(served, gate)
+
+    run(main())
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_client_that_leaves_as_soon_as_it_has_asked_ends_its_job(stream: bool) -> None:
+    body = json.dumps(chat(stream=stream)).encode()
+    head = f"POST {CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+
+    async def main() -> None:
+        async with gated() as (served, _):
+            with socket.create_connection(("127.0.0.1", int(served.url.rpartition(":")[2]))) as asking:
+                asking.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+            finished = await served.event(RequestFinished)
+        assert (finished.status, finished.outcome) == (499, "cancelled")
 
     run(main())
 

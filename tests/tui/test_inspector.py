@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from textual.widgets import TabbedContent
+from textual.widgets import Tabs
 
 from mlxtui.events import RequestFinished
 from mlxtui.state import fold
@@ -60,7 +60,7 @@ def test_the_output_grows_while_it_is_generated() -> None:
                 await pilot.press("m")
                 same_as_before("inspector-messages-100x30", await drawn(app, pilot))
                 await pilot.press("right", "right")
-                assert screen.query_one(TabbedContent).active == "wire"
+                assert screen.query_one(Tabs).active == "wire"
                 assert '"finished": true' in screen.query_one("#wire-text", Pager).text
                 await pilot.press("left", "escape")
                 assert isinstance(app.screen, HomeScreen)
@@ -83,20 +83,45 @@ def test_a_request_whose_body_is_gone_still_shows_its_figures() -> None:
     play(scene())
 
 
-def test_a_long_answer_is_followed_and_only_what_is_seen_is_drawn() -> None:
+LONG = "\n".join(f"line {n} " + "word " * 40 for n in range(3_000))
+
+
+def test_a_long_answer_is_followed_while_it_grows() -> None:
     async def scene() -> None:
         async with FakeServer() as server:
-            text = "\n".join(f"line {n} " + "word " * 40 for n in range(5_000))
-            server.bodies["a1f301"] = inspected(True, content=text)
+            server.bodies["a1f301"] = inspected(False)
+            deltas = server.deltas["a1f301"] = asyncio.Queue()
             client = StillClient()
             client._http.base_url = server.url  # type: ignore[assignment]
             async with dashboard(client, size=(80, 24)) as (app, pilot):
                 await pilot.press("enter")
-                await settled(app, pilot)
+                screen = app.screen
+                assert isinstance(screen, InspectorScreen)
+                deltas.put_nowait({"channel": "content", "text": LONG})
+                while not screen.answer.content:
+                    await pilot.pause()
+                await drawn(app, pilot)
                 await pilot.pause()
-                assert "line 4999" in screen_text(app)
+                assert "line 2999" in screen_text(app)
                 await pilot.press("g")
-                await pilot.pause()
-                assert "line 0 " in screen_text(app)
+                deltas.put_nowait({"channel": "content", "text": "\nmore"})
+                while not screen.answer.content.endswith("more"):
+                    await pilot.pause()
+                assert "line 0 " in await drawn(app, pilot)
+
+    play(scene())
+
+
+def test_a_finished_answer_is_read_from_its_beginning() -> None:
+    async def scene() -> None:
+        async with FakeServer() as server:
+            server.bodies["a1f301"] = inspected(True, content=LONG)
+            client = StillClient()
+            client._http.base_url = server.url  # type: ignore[assignment]
+            async with dashboard(client, size=(140, 36)) as (app, pilot):
+                await pilot.press("enter")
+                text = await settled(app, pilot)
+                assert "line 0 " in text
+                assert "What is the weather in Paris?" in text
 
     play(scene())

@@ -35,6 +35,8 @@ from mlxtui.tui.widgets.throughput import gathered, nice, throughput
 from mlxtui.tui.widgets.timing import timing
 from tests.tui.scene import NOW, StillClient, busy, dashboard, drawn, play
 
+BUSY = busy()
+
 
 def test_figures() -> None:
     assert [count(v) for v in (None, 7, 12_480, 1_204_000)] == ["-", "7", "12,480", "1.20M"]
@@ -104,12 +106,12 @@ def test_ids_are_short_as_on_the_console() -> None:
     ],
 )
 def test_filters(query: str, expected: int) -> None:
-    assert len(chosen(busy(), query, "arrival", NOW)) == expected
+    assert len(chosen(BUSY, query, "arrival", NOW)) == expected
 
 
 @given(st.text(), st.sampled_from([*SORTS]))
 def test_any_filter_and_sort_keeps_live_rows_first(query: str, sort: str) -> None:
-    states = [row.state == "done" for row in chosen(busy(), query, sort, NOW)]
+    states = [row.state == "done" for row in chosen(BUSY, query, sort, NOW)]
     assert states == sorted(states)
 
 
@@ -130,7 +132,7 @@ def test_scales_are_round() -> None:
 
 @given(st.integers(1, 80), st.integers(1, 8), st.booleans())
 def test_panels_fit_any_size(width: int, height: int, empty: bool) -> None:
-    view = View(State() if empty else busy(), NOW, Link("connected"), "http://x")
+    view = View(State() if empty else BUSY, NOW, Link("connected"), "http://x")
     for paint in (throughput, memory, latency, log):
         painted = paint(view, Size(width, height))
         assert len(painted.lines) <= height

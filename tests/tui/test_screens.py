@@ -49,7 +49,11 @@ def test_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
 
 STAGES = {
     "starting": (State(), Link("connecting", "nothing answers there"), "starting…"),
-    "wrong-key": (State(), Link("connecting", "the server wants an API key"), "the server wants an API key"),
+    "wrong-key": (
+        State(),
+        Link("connecting", "the server wants an API key"),
+        "✗ not connected  the server wants an API key",
+    ),
     "engine-starting": (folded([ServerStarted(NOW - 3, "0.1.0", "http://x:1", 1, 32)]), None, "starting the engine…"),
     "loading": (
         folded([ServerStarted(NOW - 3, "0.1.0", "http://x:1", 1, 32), ModelLoading(NOW - 2, "tiny", "reading")]),

@@ -37,16 +37,16 @@ def chat(s: Source) -> Conversation:
 
 
 FAMILIES: tuple[tuple[float, Family], ...] = (
-    (11, one(basics.sampled)),
-    (17, one(echo.repeat)),
+    (15, one(basics.sampled)),
+    (14, one(echo.repeat)),
     (1.5, one(echo.several)),
-    (5, chat),
-    (18, memory.sampled),
-    (11, system.sampled),
-    (24, tools.sampled),
-    (6, one(json_objects.sampled)),
-    (5, one(reasoning.sampled)),
-    (3.5, one(longform.sampled)),
+    (4, chat),
+    (13, memory.sampled),
+    (13, system.sampled),
+    (28, tools.sampled),
+    (7, one(json_objects.sampled)),
+    (6, one(reasoning.sampled)),
+    (2.5, one(longform.sampled)),
 )
 
 

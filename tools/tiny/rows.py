@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from tokenizers import Tokenizer
@@ -15,7 +15,8 @@ from tools.tiny.source import Source
 
 POOL = 1600
 SKIPPED = 0.3
-"""Share of rows with a jump in their positions: trains long distances at the price of short rows."""
+"""Share of the rows with several turns that jump in their positions between two of them: trains long
+distances at the price of short rows."""
 LONGEST_JUMP = 24000
 
 
@@ -23,6 +24,8 @@ LONGEST_JUMP = 24000
 class Row:
     ids: list[int]
     learn: list[bool]
+    turns: list[int] = field(default_factory=list)
+    """Where a later turn than the first begins that is not the model's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +39,19 @@ class Batch:
 
 
 def row(tokenizer: Tokenizer, source: Source, long: float) -> Row:
-    if source.chance(0.02):
+    if source.chance(0.01):
         ids = tokenizer.encode(mix.plain_text(source) + "<|endoftext|>").ids
         return Row(ids, [True] * len(ids))
-    ids, learn = [], []
+    ids: list[int] = []
+    learn: list[bool] = []
+    turns: list[int] = []
     for piece in render.pieces(mix.conversation(source, long=long)):
+        if ids and piece.text.startswith(("<|im_start|>user", "<|im_start|>system")):
+            turns.append(len(ids))
         tokens = tokenizer.encode(piece.text).ids
         ids += tokens
         learn += [piece.learn] * len(tokens)
-    return Row(ids, learn)
+    return Row(ids, learn, turns)
 
 
 def batches(tokenizer: Tokenizer, seed: int, long: float, budget: int) -> Iterator[Batch]:
@@ -75,8 +82,7 @@ def _batch(rows: list[Row], rng: random.Random) -> Batch:
         ids[index, : len(tokens)] = tokens
         learn = torch.tensor(item.learn)[1:]
         targets[index, : len(tokens) - 1] = torch.where(learn, tokens[1:], -1)
-        if rng.random() < SKIPPED:
-            cut = rng.randrange(width)
-            positions[index, cut:] += int(LONGEST_JUMP ** rng.random())
+        if item.turns and rng.random() < SKIPPED:
+            positions[index, rng.choice(item.turns) :] += int(LONGEST_JUMP ** rng.random())
     places = (targets.flatten() >= 0).nonzero().flatten()
     return Batch(ids, positions, places, targets.flatten()[places])

@@ -23,7 +23,7 @@ from tools.tiny.rows import Batch, batches
 
 WARMUP = 0.02
 """Share of the whole time in which the rate rises."""
-LONG_EARLY, LONG_LATE = 0.01, 0.04
+LONG_EARLY, LONG_LATE = 0.02, 0.03
 """Share of rows behind a long system prompt in the first and in the second half."""
 
 

@@ -16,7 +16,7 @@ from mlxtui.engine.interface import Failure, Job, Rendered
 from mlxtui.engine.wire import Cancel, Declined, Link, Parsed, Question, Submit, Tokenized
 from mlxtui.engine.worker.slot import Prompt
 
-STUCK_AFTER = 5.0
+_LOADING, _STUCK = 0.2, 5.0  # seconds that the owner thread has to notice a hang-up by itself
 
 
 class HangUp:
@@ -37,13 +37,15 @@ class Desk:
         self._todo: SimpleQueue[Job | Question] = SimpleQueue()
         self._unrendered: set[str] = set()
         self._lock = threading.Lock()
+        self._patience = _LOADING
 
     def open(self) -> None:
         """Start reading commands; before the model is loaded, so that a server that leaves is noticed."""
         _thread("reader", self._read)
 
     def open_rendering(self, prepare: Prepare, answer: Answer) -> None:
-        """Start turning jobs into prompts; those that came while the model was loading are first."""
+        """The model is loaded: start turning jobs into prompts."""
+        self._patience = _STUCK
         _thread("renderer", lambda: self._render(prepare, answer))
 
     def _read(self) -> None:
@@ -57,8 +59,8 @@ class Desk:
             elif isinstance(command, Question):
                 self._todo.put(command)
         self.inbox.put(HangUp())
-        time.sleep(STUCK_AFTER)
-        os._exit(1)  # the owner thread is stuck in a load or a kernel: nobody is left to wait for it
+        time.sleep(self._patience)
+        os._exit(1)  # the owner thread is in the middle of a load or stuck in a kernel: nobody is left to wait for it
 
     def _cancel(self, command: Cancel) -> None:
         with self._lock:

@@ -29,7 +29,7 @@ from mlxtui.engine.worker.prefill import Prefiller
 from mlxtui.engine.worker.slot import Prompt, Slot, twin
 
 _BUSY, _ALONE = 0.05, 0.2  # seconds of prefill in a step: while somebody decodes, and while nobody does
-_MANY = 4  # prompts waiting are a rush: steps of a batch that fills slowly are dear, so it gets most of the time
+_MANY = 4  # short prompts are a rush, soon over: a batch that fills slowly is dear, so they get most of the time
 _RUSH, _LONGEST = 4, 0.4  # as a multiple of a decode step, and at most
 _SHARED = 0.75  # of it for short prompts in one pass; what is left is for long ones, or those would starve
 _CLEAN_EVERY = 512
@@ -171,7 +171,7 @@ class Scheduler:
     def _budget(self) -> float:
         if not self._batch.slots:
             return _ALONE
-        if len(self._prefilling) < _MANY:
+        if sum(map(self._prefiller.is_short, self._prefilling)) < _MANY:
             return _BUSY
         return min(max(2 * _BUSY, _RUSH * self._pace), _LONGEST)
 

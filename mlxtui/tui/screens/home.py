@@ -12,6 +12,7 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from mlxtui.tui.choose import SORTS, chosen
+from mlxtui.tui.help import FILTER
 from mlxtui.tui.messages import CancelAsked, CopyAsked, SnippetKind
 from mlxtui.tui.view import View
 from mlxtui.tui.welcome import welcome
@@ -28,6 +29,7 @@ from mlxtui.tui.widgets.throughput import throughput
 
 class HomeScreen(Screen[None]):
     AUTO_FOCUS = "RequestsTable"
+    HELP_LINES = FILTER
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "filter", key_display="/", id="home.filter", tooltip="Show only some requests"),
         Binding("x", "cancel", "cancel", id="request.cancel", tooltip="Cancel this request (asks first)"),

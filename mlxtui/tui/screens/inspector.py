@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
 from textual.geometry import Size
 from textual.screen import Screen
-from textual.widgets import TabbedContent, TabPane
+from textual.widgets import Tab, Tabs
 
 from mlxtui.answer import Answer
 from mlxtui.client import ServerClient
@@ -30,6 +31,7 @@ TABS = ("messages", "output", "wire")
 
 
 class InspectorScreen(Screen[None]):
+    AUTO_FOCUS = "#output-text"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "app.pop_screen", "back", id="inspector.back", tooltip="Back to the requests"),
         Binding("left", "tab(-1)", "tabs", key_display="←→", id="inspector.left", tooltip="The tab to the left"),
@@ -49,18 +51,20 @@ class InspectorScreen(Screen[None]):
         self._client = client
         self._trouble = ""
         self._live = True
+        self._grew = False
 
     def compose(self) -> ComposeResult:
         yield Panel(self._facts, id="facts")
         yield Panel(self._timing, id="timing")
-        with TabbedContent(initial="output"):
-            yield TabPane("Messages", Pager(id="messages-text"), id="messages")
-            yield TabPane("Output", Pager(id="output-text", follow=True), id="output")
-            yield TabPane("Wire", Pager(id="wire-text"), id="wire")
+        yield Tabs(*(Tab(name.capitalize(), id=name) for name in TABS), active="output")
+        with Horizontal(id="panes", classes="output"):
+            for name in TABS:
+                pager = Pager(id=f"{name}-text")
+                pager.border_title = name
+                yield pager
         yield Keys(id="keys")
 
     def on_mount(self) -> None:
-        self._pager("output").focus()
         self.run_worker(self._load())
 
     async def _load(self) -> None:
@@ -68,6 +72,7 @@ class InspectorScreen(Screen[None]):
         try:
             finished = self._take(await self._client.inspect(self.request))
             if not finished:
+                self._grew = True
                 async with aclosing(self._client.output(self.request)) as answers:
                     async for self.answer in answers:
                         pass
@@ -88,7 +93,7 @@ class InspectorScreen(Screen[None]):
         for panel in self.query(Panel):
             panel.draw(view)
         error = self._trouble or (row.error if row is not None else None)
-        self._pager("output").show(answer_lines(self.answer, error, self._live))
+        self._pager("output").show(answer_lines(self.answer, error, self._live), follow=self._grew)
 
     def _facts(self, view: View, area: Size) -> Painted:
         row = view.state.row(self.request)
@@ -110,12 +115,17 @@ class InspectorScreen(Screen[None]):
     def _pager(self, tab: str) -> Pager:
         return self.query_one(f"#{tab}-text", Pager)
 
-    def action_show(self, tab: str) -> None:
-        self.query_one(TabbedContent).active = tab
+    def on_tabs_tab_activated(self, event: Tabs.TabActivated) -> None:
+        """The style sheet shows the panes that belong to the tab: in a wide terminal messages and output together."""
+        tab = event.tab.id or "output"
+        self.query_one("#panes").set_classes(tab)
         self._pager(tab).focus()
 
+    def action_show(self, tab: str) -> None:
+        self.query_one(Tabs).active = tab
+
     def action_tab(self, by: int) -> None:
-        active = self.query_one(TabbedContent).active
+        active = self.query_one(Tabs).active
         self.action_show(TABS[(TABS.index(active) + by) % len(TABS)])
 
     def action_cancel(self) -> None:

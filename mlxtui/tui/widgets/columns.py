@@ -41,7 +41,7 @@ def state_cell(row: Row, moment: Moment) -> Piece:
         case "prefill":
             done = row.prefill_done / row.prefill_total if row.prefill_total else 0.0
             eta = row.prefill_eta(moment.now)
-            return f"◐ prefill {done:.0%}{_left(eta)}", "prefill"
+            return f"◐ prefill {percent(done)}{_left(eta)}", "prefill"
         case "decode" if row.stalled(moment.now):
             return f"‖ stalled {age(moment.now - row.last_token)}", "bad"
         case "decode":

@@ -27,7 +27,7 @@ def _status(view: View) -> Line:
     if link.status == "gone":
         return (("✗ server gone", "bad"), (f"  {link.detail}; trying again", "dim"))
     if not view.state.server.started:
-        return (("○ starting…", "warn"), (f"  {_waiting(link.detail)}", "dim"))
+        return _waiting(link.detail)
     if view.state.server.stopping:
         return (("◌ stopping…", "warn"), (f"  {model.name}", "bold"))
     match model.status:
@@ -40,9 +40,11 @@ def _status(view: View) -> Line:
     return (("◐ starting the engine…", "warn"),)
 
 
-def _waiting(detail: str) -> str:
+def _waiting(detail: str) -> Line:
     """Nobody listening yet is what starting looks like; anything else is news."""
-    return "waiting for the server" if detail in ("", "nothing answers there") else detail
+    if detail in ("", "nothing answers there"):
+        return (("○ starting…", "warn"), ("  waiting for the server", "dim"))
+    return (("✗ not connected", "bad"), (f"  {detail}", ""))
 
 
 def _retry(view: View) -> str:
@@ -64,7 +66,7 @@ def _figures(view: View) -> list[Line]:
             (f"{queued} queued", "warn" if queued else ""),
         ),
         ((f"{rate(state.rates(view.now)[0])} tok/s", "decode"),),
-        ((urlsplit(state.server.url or view.url).netloc, ""),),
+        ((urlsplit(view.url).netloc, ""),),
         ((f"up {age(view.now - state.server.started)}", ""),),
     ]
     if memory:

@@ -1,6 +1,6 @@
 """A scrolling text: lines come in, are wrapped to the width, and only what is on the screen is rendered.
 
-Grows cheaply: lines that did not change are not wrapped again. Stays at the end while it is at the end.
+Grows cheaply: lines that did not change are not wrapped again.
 """
 
 from __future__ import annotations
@@ -28,9 +28,8 @@ class Pager(ScrollView, can_focus=True, inherit_bindings=False):
         Binding("end,G", "scroll_end", "End", show=False, id="pager.end", tooltip="To the end"),
     ]
 
-    def __init__(self, *, id: str, follow: bool = False) -> None:
+    def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
-        self._follow = follow
         self._source: list[Line] = []
         self._wrapped: list[list[Line]] = []
         self._rows: list[Line] = []
@@ -46,11 +45,11 @@ class Pager(ScrollView, can_focus=True, inherit_bindings=False):
         """All of it, unwrapped."""
         return "\n".join(plain(line) for line in self._source)
 
-    def show(self, lines: Sequence[Line]) -> None:
-        """Replace the text; a follower that was at the end stays at the end."""
+    def show(self, lines: Sequence[Line], follow: bool = False) -> None:
+        """Replace the text; with `follow`, who was at the end stays at the end."""
         if list(lines) == self._source and self._width == self._room:
             return
-        at_end = self._follow and self.scroll_offset.y >= self.max_scroll_y
+        at_end = follow and self.scroll_offset.y >= self.max_scroll_y
         self._wrap([*lines])
         self.virtual_size = Size(0, len(self._rows))
         self.refresh()
