@@ -63,6 +63,20 @@ def test_a_prompt_beyond_the_context_is_refused_with_both_numbers(models: Models
     assert str(5000 + 21) in failure.message
 
 
+def test_a_prompt_of_megabytes_is_refused_before_it_is_tokenised(models: Models) -> None:
+    model = models("plain")
+    fits_no_more = "x" * (4096 * model.longest_token)
+    failure = _refused(model, _job(Message("user", fits_no_more)))
+    assert failure.code == "context_length_exceeded"
+    assert "at least 4" in failure.message
+
+
+def test_arguments_nested_without_end_are_text(models: Models) -> None:
+    call = ToolCall("c", "f", "[" * 100_000)
+    messages = (Message("user", "hi"), Message("assistant", "", tool_calls=(call,)), Message("user", "go on"))
+    assert _prepared(models("plain"), _job(*messages))[1].tokens
+
+
 def test_an_answer_never_leaves_the_context(models: Models) -> None:
     model = models("plain")
     for asked, given_room in ((None, 4096 - 521), (10**9, 4096 - 521), (7, 7)):

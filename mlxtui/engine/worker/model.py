@@ -29,6 +29,8 @@ _CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_l
 class Model:
     """A loaded model: `module` is mlx-lm's, `vocab` the width of its logits, `batchable` whether its caches merge.
 
+    `longest_token`: in characters; no text is fewer tokens than its length divided by it.
+
     `paddable`: prompts of unequal length may share a pass. Attention masks padding by the cache; of the recurrent
     models some let it leak into the state (mamba in mlx-lm 0.32.2 does), so none of them is trusted with it.
     `slot_bytes` is what one sequence needs besides the KV cache that grows with it: sliding windows, recurrent states.
@@ -39,6 +41,7 @@ class Model:
     detokenizers: Detokenizers
     info: ModelInfo
     vocab: int
+    longest_token: int
     compiler: Compiler
     slot_bytes: int
     batchable: bool
@@ -78,6 +81,7 @@ def load(name: str, context_length: int | None, tell: Callable[[str], None]) -> 
         Detokenizers(tokenizer),
         info,
         vocab,
+        max(map(len, tokenizer.get_vocab())),
         Compiler(tokenizer, vocab, info.dialect),
         slot_bytes=sum(_fixed(c) for c in cache),
         batchable=all(map(_merges, cache)),

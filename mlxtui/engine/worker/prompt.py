@@ -36,7 +36,10 @@ def prepare(model: Model, job: Job) -> tuple[Rendered, Prompt] | Failure:
 
 
 def _prepared(model: Model, job: Job) -> tuple[Rendered, Prompt]:
-    text, tokens = render(model.tokenizer, model.vocab, job.prompt)
+    def can_fit(text: str) -> None:
+        _check_length(len(text) // model.longest_token, model.info.context_length, job.prompt, "at least ")
+
+    text, tokens = render(model.tokenizer, model.vocab, job.prompt, can_fit)
     _check_length(len(tokens), model.info.context_length, job.prompt)
     room = model.info.context_length - len(tokens)
     think = model.info.dialect.think
@@ -96,12 +99,12 @@ def _budget(model: Model, job: Job, opens_in: Channel) -> Budget | None:
     return Budget(job.reasoning_budget or 0, start.encode(), end.encode(), tokens, opens_in == "reasoning", bytes_of)
 
 
-def _check_length(length: int, context: int, prompt: ChatPrompt | TextPrompt) -> None:
+def _check_length(length: int, context: int, prompt: ChatPrompt | TextPrompt, least: str = "") -> None:
     if length >= context:
         what, verb = ("messages", "have") if isinstance(prompt, ChatPrompt) else ("prompt", "has")
         raise Refused(
             "context_length_exceeded",
-            f"This model's maximum context length is {context} tokens, but the {what} {verb} {length} tokens, "
+            f"This model's maximum context length is {context} tokens, but the {what} {verb} {least}{length} tokens, "
             f"which leaves no room for an answer. Shorten the {what}.",
             field_of(prompt),
         )

@@ -7,7 +7,7 @@ filled. Touches no MLX array.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mlxtui.engine.interface import ChatPrompt, FailureCode
@@ -39,17 +39,22 @@ def field_of(prompt: ChatPrompt | TextPrompt) -> str:
     return "messages" if isinstance(prompt, ChatPrompt) else "prompt"
 
 
-def render(tokenizer: Any, vocab: int, prompt: ChatPrompt | TextPrompt) -> tuple[str, list[int]]:
+def render(
+    tokenizer: Any, vocab: int, prompt: ChatPrompt | TextPrompt, check: Callable[[str], None] = lambda text: None
+) -> tuple[str, list[int]]:
     """Text and tokens of a prompt; a prompt in tokens has no text of its own ("").
+
+    `check` sees the text before the tokenizer does, which takes seconds for megabytes, and may refuse it.
 
     Raises:
         Refused: it can't be rendered, can't be tokenised, is empty, or has an id that the vocabulary has not.
     """
     if isinstance(prompt, ChatPrompt):
-        text = _from_template(tokenizer, prompt)
+        check(text := _from_template(tokenizer, prompt))
         tokens = _tokenise(tokenizer, text, "messages", special=False)
     elif isinstance(prompt.text, str):
         text = prompt.text if prompt.suffix is None else _around_gap(tokenizer, prompt.text, prompt.suffix)
+        check(text)
         tokens = _tokenise(tokenizer, text, "prompt", special=True)
     else:
         text, tokens = "", known(prompt.text, vocab, "prompt")
@@ -130,7 +135,7 @@ def _call(call: ToolCall) -> dict[str, Any]:
     """Templates iterate over arguments or dump them: an object where they are one, the text where they are not."""
     try:
         arguments = json.loads(call.arguments)
-    except ValueError:
+    except (ValueError, RecursionError):
         arguments = call.arguments
     function = {"name": call.name, "arguments": arguments if isinstance(arguments, dict) else call.arguments}
     return {"id": call.id, "type": "function", "function": function}
