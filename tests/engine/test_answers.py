@@ -14,7 +14,7 @@ import pytest
 from mlx_lm.models.cache import make_prompt_cache
 
 from mlxtui.engine.interface import ChatPrompt, Failure, Job
-from mlxtui.engine.worker.masks import Grammar, Matcher
+from mlxtui.engine.worker.masks import Compiler, Grammar, Matcher
 from mlxtui.engine.worker.model import Model
 from mlxtui.engine.worker.prompt import prepare
 from mlxtui.engine.worker.thinking import Budget
@@ -241,6 +241,20 @@ def test_a_grammar_survives_a_restart(models: Models) -> None:
     drive.admit([*prompt(9, 30), poison], 25)
     drive.finish()
     assert drive.got[held].tokens == expected
+
+
+def test_a_tokenizer_may_know_more_tokens_than_the_model(models: Models) -> None:
+    model = models("plain")
+    logits = len(model.tokenizer.get_vocab()) - 40  # and the end of sequence is among those that are left
+
+    class Narrow(_Counting):
+        def __call__(self, tokens: mx.array, **options: Any) -> mx.array:
+            return self._model(tokens, **options)[..., :logits]  # type: ignore[no-any-return]
+
+    compiler = Compiler(model.tokenizer, logits, model.info.dialect)
+    narrow = replace(model, module=Narrow(model.module), vocab=logits, compiler=compiler)
+    got = Drive(narrow).run(prompt(1, 20), 200, HOT, grammar=_grammar(narrow, Constraint(SCHEMA)))
+    assert set(json.loads(got.text)) == {"name", "n"}
 
 
 def test_a_broken_grammar_fails_its_own_row(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:

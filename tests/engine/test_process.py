@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from mlxtui.engine.process import EngineProcess
 from mlxtui.errors import ContextLengthExceeded, EngineFailed, InvalidRequest, Unavailable
 from mlxtui.events import EngineDown, EngineStep, Event, Logged, ModelLoading, ModelReady, RequestQueued
 from mlxtui.settings import Settings
-from mlxtui.types import NEUTRAL_SAMPLING, Message, Sampling, TextPrompt, Tool
+from mlxtui.types import NEUTRAL_SAMPLING, Constraint, Message, Sampling, TextPrompt, Tool
 
 ModelDir = Callable[[str], Path]
 GREEDY = Sampling(temperature=0.0).over(NEUTRAL_SAMPLING)
@@ -153,6 +155,28 @@ def test_text_and_tokens_are_gone_on_with_as_they_are(run: Running) -> None:
         with pytest.raises(InvalidRequest) as refused:
             run.do(run.outputs(Job("odd", prompt, GREEDY)))
         assert refused.value.param == param
+
+
+def test_what_a_job_asks_of_its_answer_crosses_the_wire(run: Running) -> None:
+    asked = job("choice", "tell me something long enough to be cached", 12)
+    hot = replace(GREEDY, temperature=1.0, seed=1)
+
+    async def choices() -> list[list[Output]]:
+        jobs = [replace(asked, id=f"choice.{i}", sampling=replace(hot, seed=i), top_logprobs=2) for i in range(4)]
+        return await asyncio.gather(*map(run.outputs, jobs))
+
+    answers = run.do(choices())
+    prefills = [next(output for output in answer if isinstance(output, Prefill)) for answer in answers]
+    assert [prefill.cached for prefill in prefills] == [0, *[prefills[0].total - 1] * 3]
+    pieces = [piece for answer in answers for piece in answer if isinstance(piece, Piece)]
+    assert all(len(piece.logprobs) == 1 and len(piece.logprobs[0].top) == 2 for piece in pieces)
+    schema = {"type": "object", "properties": {"a": {"enum": [1, 2]}}, "required": ["a"]}
+    held = replace(asked, constraint=Constraint(schema), reasoning_budget=0, max_tokens=60)
+    _, marker, said = run.do(run.text(held)).partition("</think>")
+    assert (marker, json.loads(said)["a"] in (1, 2)) == ("</think>", True)
+    with pytest.raises(InvalidRequest, match="uniqueItems") as refused:
+        run.do(run.outputs(replace(asked, constraint=Constraint({"uniqueItems": True}))))
+    assert (refused.value.param, refused.value.code) == ("response_format", "invalid_constraint")
 
 
 def test_32_clients_at_once_get_what_each_gets_alone(run: Running) -> None:

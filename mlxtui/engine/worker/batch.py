@@ -63,7 +63,7 @@ class Batch:
         """Whatever is made for a fixed list of slots."""
         self._sampler = Sampler([slot.prompt.choice for slot in self.slots])
         self._penalties = Penalties(self.slots, self._vocab)
-        self._guides = Guides(self.slots, self._vocab)
+        self._guides = Guides(self.slots)
         self._asked = Asked(self.slots)
 
     def _merge(self, running: int, incoming: list[list[Any]]) -> None:

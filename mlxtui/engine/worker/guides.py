@@ -17,9 +17,10 @@ from mlxtui.engine.worker.slot import Slot
 class Guides:
     """For a fixed list of slots. Each step calls `advance` once: before the draw if `waits`, else whenever it can."""
 
-    def __init__(self, slots: Sequence[Slot], vocab: int) -> None:
+    def __init__(self, slots: Sequence[Slot]) -> None:
         self._held = [slot for slot in slots if slot.matcher]
-        self._masks = Masks([slot.matcher for slot in slots], vocab) if self._held else None
+        width = max((slot.prompt.grammar.width for slot in slots if slot.prompt.grammar), default=0)
+        self._masks = Masks([slot.matcher for slot in slots], width) if self._held else None
         self._thinking = [(row, slot.thinking) for row, slot in enumerate(slots) if slot.thinking]
 
     def __bool__(self) -> bool:

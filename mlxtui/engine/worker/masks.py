@@ -57,7 +57,7 @@ class Compiler:
             tokens = self._tokenizer()
             text = grammar(constraint, self._dialect, self._special, opens_in=opens_in, may_think=may_think)
             if text not in self._grammars:
-                self._grammars[text] = Grammar(_compiled(tokens, text, constraint))
+                self._grammars[text] = Grammar(_compiled(tokens, text, constraint), tokens.vocab_size)
             self._grammars.move_to_end(text)
             while len(self._grammars) > _KEPT:
                 self._grammars.popitem(last=False)
@@ -77,10 +77,13 @@ class Compiler:
 
 
 class Grammar:
-    """A compiled grammar. Never advanced itself: each row, and each restart of a row, takes a fresh matcher."""
+    """A compiled grammar. Never advanced itself: each row, and each restart of a row, takes a fresh matcher.
 
-    def __init__(self, prototype: LLMatcher) -> None:
-        self._prototype = prototype
+    `width` of its masks: the logits', or more, where the tokenizer knows tokens that the model does not.
+    """
+
+    def __init__(self, prototype: LLMatcher, width: int) -> None:
+        self._prototype, self.width = prototype, width
 
     def matcher(self, tokens: Sequence[int] = ()) -> Matcher:
         """A matcher that has seen `tokens`, the ones already generated."""
