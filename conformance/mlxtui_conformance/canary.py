@@ -1,4 +1,4 @@
-"""A first look at a server: a URL goes in, a Target to aim checks at comes out, or Unusable with the reason in one line.
+"""A first look at a server: a URL goes in, a Target to aim checks at comes out, or Unusable with a reason.
 
 Knows nothing of checks. Bounded: a dead or hanging server is told within 30 seconds.
 """
