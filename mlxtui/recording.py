@@ -226,7 +226,7 @@ def _run(parts: list[dict[str, Any]]) -> RecordedRun | None:
                 counts = part["prompt_tokens"], part["cached_tokens"]
                 run = replace(run, prompt_tokens=counts[0], cached_tokens=counts[1], opens_in=part["opens_in"])
             case "pieces":
-                pieces = tuple(RecordedPiece(float(p[0]), p[1], tuple(p[2]), _logprobs_in(p)) for p in part["pieces"])
+                pieces = tuple(_piece(*piece) for piece in part["pieces"])
                 run = replace(run, pieces=pieces, finish=part["finish"])
             case "calls":
                 run = replace(run, calls=(*run.calls, RecordedCalls(part["text"], tuple(part["calls"]))))
@@ -241,9 +241,9 @@ def _logprobs_out(piece: RecordedPiece) -> list[list[Any]]:
     return [[[t.token, t.raw.hex(), t.logprob] for t in (lp.drawn, *lp.top)] for lp in piece.logprobs]
 
 
-def _logprobs_in(piece: list[Any]) -> tuple[Logprob, ...]:
-    told = ([TokenLogprob(t, bytes.fromhex(raw), float(p)) for t, raw, p in ts] for ts in (*piece[3:], ())[0])
-    return tuple(Logprob(drawn, tuple(top)) for drawn, *top in told)
+def _piece(dt: float, text: str, tokens: list[int], logprobs: Iterable[Any] = ()) -> RecordedPiece:
+    told = ([TokenLogprob(t, bytes.fromhex(raw), float(p)) for t, raw, p in ts] for ts in logprobs)
+    return RecordedPiece(float(dt), text, tuple(tokens), tuple(Logprob(drawn, tuple(top)) for drawn, *top in told))
 
 
 def _pairs_out(headers: Headers) -> dict[str, str] | list[list[str]]:
