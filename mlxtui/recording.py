@@ -226,10 +226,7 @@ def _run(parts: list[dict[str, Any]]) -> RecordedRun | None:
                 counts = part["prompt_tokens"], part["cached_tokens"]
                 run = replace(run, prompt_tokens=counts[0], cached_tokens=counts[1], opens_in=part["opens_in"])
             case "pieces":
-                pieces = tuple(
-                    RecordedPiece(float(dt), text, tuple(ids), _logprobs_in(more))
-                    for dt, text, ids, *more in part["pieces"]
-                )
+                pieces = tuple(_piece(*piece) for piece in part["pieces"])
                 run = replace(run, pieces=pieces, finish=part["finish"])
             case "calls":
                 run = replace(run, calls=(*run.calls, RecordedCalls(part["text"], tuple(part["calls"]))))
@@ -244,10 +241,9 @@ def _logprobs_out(piece: RecordedPiece) -> list[list[Any]]:
     return [[[t.token, t.raw.hex(), t.logprob] for t in (lp.drawn, *lp.top)] for lp in piece.logprobs]
 
 
-def _logprobs_in(more: list[Any]) -> tuple[Logprob, ...]:
-    """What may stand behind a piece: for each token itself and the likeliest ones, as text, hex bytes and figure."""
-    told = ([TokenLogprob(t, bytes.fromhex(raw), float(p)) for t, raw, p in ts] for ts in (more[0] if more else ()))
-    return tuple(Logprob(drawn, tuple(top)) for drawn, *top in told)
+def _piece(dt: float, text: str, tokens: list[int], logprobs: Iterable[Any] = ()) -> RecordedPiece:
+    told = ([TokenLogprob(t, bytes.fromhex(raw), float(p)) for t, raw, p in ts] for ts in logprobs)
+    return RecordedPiece(float(dt), text, tuple(tokens), tuple(Logprob(drawn, tuple(top)) for drawn, *top in told))
 
 
 def _pairs_out(headers: Headers) -> dict[str, str] | list[list[str]]:
