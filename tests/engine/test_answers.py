@@ -306,9 +306,30 @@ def _job(constraint: Constraint | None = None, **asked: Any) -> Job:
     )
 
 
-def test_a_job_brings_its_grammar_and_budget(models: Models) -> None:
+@pytest.mark.parametrize("char", ["é", "日", "👩"])
+def test_a_budget_lets_a_character_end(char: str) -> None:
+    raw = [bytes([byte]) for byte in char.encode()]
+    thinking = Budget(1, b"<t>", b"</t>", (99,), True, lambda token: raw[token]).watch()
+    for token in range(len(raw)):
+        assert thinking.force() is None
+        thinking.take(token)
+    assert thinking.force() == 99
+
+
+def test_a_budget_does_not_wait_for_ever() -> None:
+    thinking = Budget(1, b"<t>", b"</t>", (99,), True, lambda token: b"\xff").watch()
+    taken = 0
+    while thinking.force() is None:
+        thinking.take(0)
+        taken += 1
+    assert taken == 4
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_job_brings_its_grammar_and_budget(models: Models, seed: int) -> None:
     model = models("plain")
-    prepared = prepare(model, _job(Constraint(SCHEMA), reasoning_budget=5))
+    job = _job(Constraint(SCHEMA), reasoning_budget=5)
+    prepared = prepare(model, replace(job, sampling=replace(job.sampling, seed=seed)))
     assert isinstance(prepared, tuple)
     budget = prepared[1].budget
     assert budget is not None
@@ -316,8 +337,8 @@ def test_a_job_brings_its_grammar_and_budget(models: Models) -> None:
     drive = Drive(model)
     drive.scheduler.admit(replace(prepared[1], max_new=300))
     drive.finish()
-    thought, _, said = drive.got["j"].text.partition("</think>")
-    assert drive.got["j"].tokens[5] == 3 or len(thought) < 5
+    _, _, said = drive.got["j"].text.partition("</think>")
+    assert 3 in drive.got["j"].tokens[: 5 + 4]
     assert set(json.loads(said)) == {"name", "n"}
 
 

@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 
+_LONGEST = 4  # bytes of a character in UTF-8
+
+
 @dataclass(frozen=True, slots=True)
 class Budget:
     """`tokens` of reasoning between the markers `start` and `end`; `closing` are the tokens that end it.
@@ -61,7 +64,21 @@ class Thinking:
             self._inside, self._tail = not self._inside, b""
 
     def force(self) -> int | None:
-        """The token that must come next; call once for each that is drawn while `urgent`."""
-        if not self._forced and self._inside and self._used >= self._budget.tokens:
+        """The token that must come next; call once for each that is drawn while `urgent`.
+
+        A character that has begun is let end first: a grammar over text allows no marker in the middle of it.
+        """
+        over = self._used - self._budget.tokens
+        if not self._forced and self._inside and over >= 0 and (over >= _LONGEST - 1 or not _broken_off(self._tail)):
             self._forced.extend(self._budget.closing)
         return self._forced.popleft() if self._forced else None
+
+
+def _broken_off(text: bytes) -> bool:
+    """Whether the last character lacks bytes."""
+    for back, byte in enumerate(reversed(text[1 - _LONGEST :]), 1):
+        if byte < 0x80:
+            return False
+        if byte >= 0xC0:
+            return back < (2 if byte < 0xE0 else 3 if byte < 0xF0 else 4)
+    return False
