@@ -325,7 +325,7 @@ def test_a_budget_does_not_wait_for_ever() -> None:
     assert taken == 4
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", [10, 12, 13, 17])  # their fifth tokens break a character off
 def test_a_job_brings_its_grammar_and_budget(models: Models, seed: int) -> None:
     model = models("plain")
     job = _job(Constraint(SCHEMA), reasoning_budget=5)

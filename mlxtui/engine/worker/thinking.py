@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-
 _LONGEST = 4  # bytes of a character in UTF-8
 
 
