@@ -20,7 +20,7 @@ from tools.tiny.probes import PROBES
 from tools.tiny.scoring import Score, score
 from tools.tiny.talk import Conversation, Message
 
-LIMIT = 600
+LIMIT = 450
 Answer = tuple[str, bool]
 """The text and whether the model stopped by itself."""
 

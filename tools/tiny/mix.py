@@ -38,15 +38,15 @@ def chat(s: Source) -> Conversation:
 
 FAMILIES: tuple[tuple[float, Family], ...] = (
     (15, one(basics.sampled)),
-    (14, one(echo.repeat)),
-    (1.5, one(echo.several)),
-    (4, chat),
-    (13, memory.sampled),
-    (13, system.sampled),
-    (28, tools.sampled),
+    (10, one(echo.repeat)),
+    (1, one(echo.several)),
+    (3, chat),
+    (12, memory.sampled),
+    (14, system.sampled),
+    (36, tools.sampled),
     (7, one(json_objects.sampled)),
-    (6, one(reasoning.sampled)),
-    (2.5, one(longform.sampled)),
+    (4, one(reasoning.sampled)),
+    (2, one(longform.sampled)),
 )
 
 

@@ -103,11 +103,11 @@ def _slot(s: Source) -> tuple[Param, Json]:
         return Param(name, "number", True), float(s.decimal())
     if roll < 0.42:
         return Param(name, "boolean", True), s.chance(0.5)
-    if roll < 0.47:
+    if roll < 0.45:
         numbers: list[Json] = [s.number(0, 999) for _ in range(s.number(2, 3))]
         words_: list[Json] = [s.word() for _ in range(s.number(2, 3))]
         return Param(name, "array"), s.pick((words_, words_, numbers))
-    if roll < 0.49:
+    if roll < 0.455:
         return Param(name, "object"), {s.word(): s.word(), s.word(): s.number(0, 99)}
     return Param(name, "string", s.chance(0.85)), _string(s)
 

@@ -238,6 +238,6 @@ def chained(s: Source) -> Conversation:
 
 def sampled(s: Source) -> Conversation:
     makers = (single, single, single, single, known_among_four, known_among_four, arbitrary_alone,
-              arbitrary_among_three, parallel, parallel, parallel, chat, chat, answered, answered, answered_parallel,
-              chained)  # fmt: skip
+              arbitrary_among_three, arbitrary_among_three, parallel, parallel, parallel, parallel, parallel,
+              chat, chat, answered, answered, answered_parallel, answered_parallel, chained)  # fmt: skip
     return inventory(s) if s.chance(0.02) else s.pick(makers)(s)
