@@ -1,6 +1,6 @@
 """Held-out evaluation of the shipped model, greedy, through mlx-lm in float32. Prints Markdown tables.
 
-Run: python -m tools.tiny.evaluate [MODEL_DIR] [--count 50] [--long 15] [--failures] (`just eval-tiny`).
+Run: python -m tools.tiny.evaluate [MODEL_DIR] [--count 50] [--long 5] [--failures] (`just eval-tiny`).
 Knows nothing of training; always exits 0: the figures are to be read, not to be passed.
 """
 
@@ -132,7 +132,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", type=Path, nargs="?", default=SHIPPED)
     parser.add_argument("--count", type=int, default=50, help="cases of each family")
-    parser.add_argument("--long", type=int, default=15, help="cases of each family behind a long prompt")
+    parser.add_argument("--long", type=int, default=5, help="cases of each family behind a long prompt")
     parser.add_argument("--failures", action="store_true", help="print every wrong answer")
     options = parser.parse_args()
     subject, tally = Subject(options.model), Tally(options.failures)
