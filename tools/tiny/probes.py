@@ -1,6 +1,6 @@
 """Requests as people type them, written by hand: what a user tries first.
 
-The corpus was widened while their failures were in view, so some wordings are close to trained ones: optimistic figures.
+The corpus was widened with their failures in view: some wordings are close to trained ones, the figures optimistic.
 """
 
 from __future__ import annotations
