@@ -49,13 +49,12 @@ class Link:
 
 
 class ServerClient:
-    """One server, by URL. `state` is as fresh as the feed; `revision` rises with every change to it or to `link`."""
+    """One server, by URL. `state` and `link` are as fresh as the feed."""
 
     def __init__(self, url: str, api_key: str | None = None, backoff: tuple[float, float] = BACKOFF) -> None:
         self.url = _with_scheme(url)
         self.state = State()
         self.link = Link("connecting")
-        self.revision = 0
         self.skew = 0.0
         """Seconds the server's clock is ahead of ours."""
         self._last_id: str | None = None
@@ -104,12 +103,10 @@ class ServerClient:
         except ValueError:
             return None  # a newer server may tell of more than we know
         fold(self.state, event)
-        self.revision += 1
         return event
 
     def _linked(self, link: Link) -> Link:
         self.link = link
-        self.revision += 1
         return link
 
     def _lost(self, detail: str) -> Link:

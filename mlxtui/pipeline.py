@@ -15,11 +15,11 @@ from dataclasses import replace
 from functools import partial
 
 from mlxtui.choice import Choice, joined
-from mlxtui.engine.interface import ChatPrompt, Engine, Job, ModelInfo, Output, Piece, Prefill, Rendered
+from mlxtui.engine.interface import ChatPrompt, Engine, Job, Output, Piece, Prefill, Rendered
 from mlxtui.errors import EngineFailed, RateLimited, Unavailable
 from mlxtui.interleave import interleaved
 from mlxtui.settings import Settings
-from mlxtui.types import NEUTRAL_SAMPLING, Delta, Dialect, Finish, Request, Started, Timings, Usage
+from mlxtui.types import NEUTRAL_SAMPLING, Delta, Dialect, Finish, ModelInfo, Request, Started, Timings, Usage
 
 PLAIN = Dialect()
 """Text that is gone on with has no markup."""

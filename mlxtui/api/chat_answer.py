@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from json.encoder import encode_basestring as quoted
 from typing import Any
 
+from mlxtui.api.stream import Frame, error_event, usage_json
 from mlxtui.errors import ApiError
 from mlxtui.types import (
     CallArguments,
@@ -27,8 +28,6 @@ from mlxtui.types import (
     TokenLogprob,
     Usage,
 )
-
-DONE = "data: [DONE]\n\n"
 
 
 class ChatAnswer:
@@ -101,26 +100,18 @@ class _Collected:
 
 
 class ChatStream:
-    """Encodes the deltas of one answer as server-sent `chat.completion.chunk` events.
-
-    Chunks are cut from a template around the delta: a hundred times cheaper than dumping an object per token, and the
-    frame (`id`, `created`, `model`) can't differ between chunks.
-    """
+    """Encodes the deltas of one answer as server-sent `chat.completion.chunk` events."""
 
     def __init__(self, id: str, created: int, model: str, *, include_usage: bool, choices: int = 1) -> None:
-        frame = {"id": id, "object": "chat.completion.chunk", "created": created, "model": model}
-        self._head = "data: " + json.dumps(frame, ensure_ascii=False)[:-1] + ', "choices": ['
-        self._tail = (', "usage": null' if include_usage else "") + "}\n\n"
-        self._include_usage = include_usage
+        kind = "chat.completion.chunk"
+        self._frame = Frame(kind, id, created, model, include_usage=include_usage, choices=choices)
         self._choices = choices
-        self._unfinished = choices
 
     def encode(self, deltas: Iterable[Delta]) -> bytes:
         """The bytes of all events for `deltas`; the Finish of the last choice closes the stream with `[DONE]`."""
         return "".join(self._event(delta) for delta in deltas).encode()
 
     def error(self, error: ApiError) -> bytes:
-        """A failure after the stream began: in band, where openai clients raise it; then the end of the stream."""
         return error_event(error)
 
     def _event(self, delta: Delta) -> str:
@@ -138,27 +129,14 @@ class ChatStream:
                 return self._call(choice, {"index": index, "id": id, "type": "function", "function": function})
             case CallArguments(index=index, text=text, choice=choice):
                 return self._call(choice, {"index": index, "function": {"arguments": text}})
-            case Finish():
-                return self._end(delta)
+            case Finish(reason=reason, usage=usage, choice=choice):
+                return self._frame.last(choice, '"delta": {}', reason, usage)
 
     def _call(self, choice: int, call: dict[str, Any]) -> str:
         return self._chunk(choice, json.dumps({"tool_calls": [call]}, ensure_ascii=False))
 
-    def _chunk(self, choice: int, delta: str, logprobs: str = "null", finish: str = "null") -> str:
-        body = f'{{"index": {choice}, "delta": {delta}, "logprobs": {logprobs}, "finish_reason": {finish}}}]'
-        return self._head + body + self._tail
-
-    def _end(self, finish: Finish) -> str:
-        self._unfinished -= 1
-        last = self._chunk(finish.choice, "{}", finish=f'"{finish.reason}"')
-        if self._unfinished:
-            return last
-        usage = f'{self._head}], "usage": {json.dumps(usage_json(finish.usage))}}}\n\n' if self._include_usage else ""
-        return last + usage + DONE
-
-
-def error_event(error: ApiError) -> bytes:
-    return f"data: {json.dumps(error.body(), ensure_ascii=False)}\n\n{DONE}".encode()
+    def _chunk(self, choice: int, delta: str, logprobs: str = "null") -> str:
+        return self._frame.chunk(choice, f'"delta": {delta}', logprobs)
 
 
 def logprobs_json(logprobs: Iterable[Logprob]) -> dict[str, Any]:
@@ -168,13 +146,3 @@ def logprobs_json(logprobs: Iterable[Logprob]) -> dict[str, Any]:
 
 def _token(token: TokenLogprob) -> dict[str, Any]:
     return {"token": token.token, "logprob": token.logprob, "bytes": list(token.raw)}
-
-
-def usage_json(usage: Usage) -> dict[str, Any]:
-    return {
-        "prompt_tokens": usage.prompt_tokens,
-        "completion_tokens": usage.completion_tokens,
-        "total_tokens": usage.prompt_tokens + usage.completion_tokens,
-        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
-        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
-    }

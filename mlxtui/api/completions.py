@@ -14,9 +14,9 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from mlxtui.api.body import validate
-from mlxtui.api.chat_answer import DONE, error_event, usage_json
 from mlxtui.api.chat_wire import SamplingWire
 from mlxtui.api.parameters import COMPLETIONS, refuse
+from mlxtui.api.stream import Frame, error_event, usage_json
 from mlxtui.errors import ApiError, InvalidRequest
 from mlxtui.types import Delta, Finish, Logprob, Request, Started, Text, TextPrompt, Usage
 
@@ -114,11 +114,8 @@ class CompletionStream:
     def __init__(
         self, id: str, created: int, model: str, *, include_usage: bool, choices: int, echoes: Sequence[str] = ()
     ) -> None:
-        frame = {"id": id, "object": "text_completion", "created": created, "model": model}
-        self._head = "data: " + json.dumps(frame, ensure_ascii=False)[:-1] + ', "choices": ['
-        self._tail = (', "usage": null' if include_usage else "") + "}\n\n"
-        self._include_usage = include_usage
-        self._choices = self._unfinished = choices
+        self._frame = Frame("text_completion", id, created, model, include_usage=include_usage, choices=choices)
+        self._choices = choices
         self._echoes = echoes
         self._offsets = [0] * choices
 
@@ -138,22 +135,13 @@ class CompletionStream:
                 figures = _logprobs_json(logprobs, self._offsets[choice])
                 self._offsets[choice] += sum(len(p.drawn.token) for p in logprobs)
                 return self._chunk(choice, text, json.dumps(figures, ensure_ascii=False))
-            case Finish():
-                return self._end(delta)
+            case Finish(reason=reason, usage=usage, choice=choice):
+                return self._frame.last(choice, '"text": ""', reason, usage)
             case _:
                 raise AssertionError(f"a completion has no {type(delta).__name__}")
 
-    def _chunk(self, choice: int, text: str, logprobs: str = "null", finish: str = "null") -> str:
-        body = f'{{"text": {quoted(text)}, "index": {choice}, "logprobs": {logprobs}, "finish_reason": {finish}}}]'
-        return self._head + body + self._tail
-
-    def _end(self, finish: Finish) -> str:
-        self._unfinished -= 1
-        last = self._chunk(finish.choice, "", finish=f'"{finish.reason}"')
-        if self._unfinished:
-            return last
-        usage = f'{self._head}], "usage": {json.dumps(usage_json(finish.usage))}}}\n\n' if self._include_usage else ""
-        return last + usage + DONE
+    def _chunk(self, choice: int, text: str, logprobs: str = "null") -> str:
+        return self._frame.chunk(choice, f'"text": {quoted(text)}', logprobs)
 
 
 def _echo(choice: int, choices: int, echoes: Sequence[str]) -> str:

@@ -10,9 +10,7 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from mlxtui.types import Channel, Constraint, Logprob, Message, Sampling, TextPrompt, Tool
-from mlxtui.types import Dialect as Dialect
-from mlxtui.types import ModelInfo as ModelInfo
+from mlxtui.types import Channel, Constraint, Logprob, Message, ModelInfo, Sampling, TextPrompt, Tool
 
 EngineState = Literal["loading", "ready", "restarting", "failed", "closed"]
 

@@ -18,7 +18,6 @@ from mlxtui.engine.interface import (
     EngineStatus,
     Failure,
     Job,
-    ModelInfo,
     Output,
     ParsedCall,
     Piece,
@@ -57,7 +56,7 @@ from mlxtui.events import (
     RequestQueued,
 )
 from mlxtui.settings import Settings
-from mlxtui.types import TextPrompt, Tool
+from mlxtui.types import ModelInfo, TextPrompt, Tool
 
 _FIRST_PAUSE, _LONGEST_PAUSE, _HEALTHY = 0.1, 30.0, 60.0
 _UNAVAILABLE_CODES: dict[EngineState, str] = {

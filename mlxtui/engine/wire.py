@@ -14,9 +14,9 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from mlxtui.engine.interface import ChatPrompt, Failure, Job, ModelInfo, ParsedCall, Piece, Prefill, Rendered, Stats
+from mlxtui.engine.interface import ChatPrompt, Failure, Job, ParsedCall, Piece, Prefill, Rendered, Stats
 from mlxtui.events import LogLevel
-from mlxtui.types import TextPrompt, Tool
+from mlxtui.types import ModelInfo, TextPrompt, Tool
 
 _HEADER = struct.Struct("!I")
 

@@ -16,6 +16,7 @@ from typing import Any
 from uuid import uuid4
 
 from mlxtui.api.body import parse_object
+from mlxtui.choice import joined
 from mlxtui.errors import ApiError, Cancelled, Unavailable
 from mlxtui.events import Event, Outcome, RequestFinished, RequestReceived
 from mlxtui.pipeline import Run
@@ -178,6 +179,7 @@ class Exchange:
 
     def _end(self, outcome: Outcome, error: ApiError | None) -> None:
         self.outcome, self.error = outcome, error
+        self._log = list(joined(self._log))  # kept for the inspector: text, not a delta a token; readers have their own
         self._wake()
         usage, timings = self.usage, self.timings
         self._publish(

@@ -11,7 +11,8 @@ from openai._models import validate_type
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from mlxtui.api.chat_answer import DONE, ChatAnswer, ChatStream
+from mlxtui.api.chat_answer import ChatAnswer, ChatStream
+from mlxtui.api.stream import DONE
 from mlxtui.errors import EngineFailed
 from mlxtui.types import (
     CallArguments,

@@ -11,11 +11,10 @@ import mlx.core as mx
 import pytest
 from mlx.utils import tree_flatten
 
-from mlxtui.engine.interface import Dialect
 from mlxtui.engine.worker.locate import EMBEDDED, LoadError, find
 from mlxtui.engine.worker.model import load
 from mlxtui.settings import EMBEDDED_MODEL
-from mlxtui.types import Sampling
+from mlxtui.types import Dialect, Sampling
 from tests.engine.conftest import Models
 from tests.engine.drive import Drive, prompt
 from tests.engine.tiny_models import make_model

@@ -10,7 +10,7 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
-from mlxtui.engine.interface import ChatPrompt, Dialect, Failure, Job, ModelInfo, Piece, Prefill, Rendered, Stats
+from mlxtui.engine.interface import ChatPrompt, Failure, Job, Piece, Prefill, Rendered, Stats
 from mlxtui.engine.wire import (
     Cancel,
     Command,
@@ -31,7 +31,7 @@ from mlxtui.engine.wire import (
     frame,
     receive,
 )
-from mlxtui.types import Logprob, Message, Sampling, TextPrompt, TokenLogprob, Tool
+from mlxtui.types import Dialect, Logprob, Message, ModelInfo, Sampling, TextPrompt, TokenLogprob, Tool
 
 STEP = StepReport(
     (Prefill("a", 1, 2, 0),),

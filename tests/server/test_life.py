@@ -14,6 +14,7 @@ from openai import APIError
 
 from mlxtui.events import RequestFinished, RequestQueued, RequestReceived
 from mlxtui.settings import Settings
+from mlxtui.types import Finish, Started, Text
 from tests.server.serving import CHAT, HELLO, Gate, Served, chat, run, serving, sse
 from tests.server.test_errors import assert_error
 
@@ -121,6 +122,20 @@ def test_a_client_that_leaves_after_the_last_byte_has_cancelled_nothing() -> Non
                         break
             finished = await served.event(RequestFinished)
         assert (finished.status, finished.outcome) == (200, "stop")
+
+    run(main())
+
+
+def test_what_is_kept_of_an_answer_is_its_text_not_its_tokens() -> None:
+    async def main() -> None:
+        async with serving(PIECES) as served, served.http() as http:
+            await http.post(CHAT, json=chat())
+            finished = await served.event(RequestFinished)
+            exchange = served.ledger.get(finished.id)
+            assert exchange
+            [batch] = [batch async for batch in exchange.follow()]
+            assert [type(delta) for delta in batch] == [Started, Text, Finish]
+            assert batch[1] == Text("one two three")
 
     run(main())
 

@@ -1,7 +1,7 @@
 """Puts a fast BLAS under MLX's CPU backend on Linux; knows nothing of MLX itself.
 
-The Linux wheel of MLX links netlib's reference BLAS (2 GFLOP/s in f32). A library loaded earlier with global symbols
-wins the lookup: OpenBLAS is 39 times faster in f32 matrix products. macOS has Accelerate and needs nothing.
+The Linux wheel of MLX links netlib's reference BLAS. A library loaded earlier with global symbols
+wins the lookup: OpenBLAS is many times faster in f32 matrix products. macOS has Accelerate and needs nothing.
 """
 
 from __future__ import annotations

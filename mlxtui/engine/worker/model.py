@@ -13,12 +13,11 @@ from mlx.utils import tree_flatten
 from mlx_lm.models.cache import ArraysCache, KVCache, RotatingKVCache, make_prompt_cache
 from mlx_lm.utils import get_total_parameters, load_model, load_tokenizer
 
-from mlxtui.engine.interface import Dialect, ModelInfo
 from mlxtui.engine.worker import device
 from mlxtui.engine.worker.detokenize import Detokenizers
 from mlxtui.engine.worker.locate import EMBEDDED, LoadError, find
 from mlxtui.engine.worker.masks import Compiler
-from mlxtui.types import Sampling
+from mlxtui.types import Dialect, ModelInfo, Sampling
 
 UNKNOWN_CONTEXT = 32_768
 _HARMONY = ("<|channel|>", "<|message|>")
