@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from tools.tiny import mix
 from tools.tiny.families import basics, echo, json_objects, longform, memory, reasoning, system, tools
@@ -13,6 +14,7 @@ from tools.tiny.source import Source
 from tools.tiny.talk import Conversation, Mode
 
 LONG_TARGET = 90
+Wants = Literal["answer", "thought", "both"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +24,8 @@ class Suite:
     """Per cent; 0 where none was set."""
     family: Family
     mode: Mode = "default"
-    wants_thought: bool = False
-    """Right only together with a well-formed think block."""
+    wants: Wants = "answer"
+    """What a case must have to count; a think block must be well-formed wherever there is one."""
 
 
 SUITES: tuple[Suite, ...] = (
@@ -39,8 +41,9 @@ SUITES: tuple[Suite, ...] = (
     Suite("tools offered, none needed", 0, tools.chat),
     Suite("exact repeat, any characters", 95, one(echo.repeat)),
     Suite("system prompt obeyed", 95, system.sampled),
-    Suite('think block asked for (effort "high")', 98, mix.chat, "high", True),
-    Suite("sums and comparisons, thinking", 0, one(reasoning.sampled), "default", True),
+    Suite('think block well-formed when asked for (effort "high")', 98, mix.chat, "high", "thought"),
+    Suite("the answer after it right, too", 0, mix.chat, "high", "both"),
+    Suite("sums and comparisons, thinking", 0, one(reasoning.sampled), "default", "both"),
     Suite("sums and comparisons, thinking off", 0, one(reasoning.sampled), "off"),
     Suite("JSON object for a simple schema", 95, one(json_objects.sampled)),
     Suite("count", 98, one(basics.count)),

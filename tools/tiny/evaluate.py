@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.tiny import SHIPPED, render
-from tools.tiny.cases import LONG_NAMES, LONG_TARGET, SUITES, Suite, cases, lengthened
+from tools.tiny.cases import LONG_NAMES, LONG_TARGET, SUITES, Suite, Wants, cases, lengthened
 from tools.tiny.probes import PROBES
 from tools.tiny.scoring import Score, score
 from tools.tiny.talk import Conversation, Message
@@ -70,12 +70,13 @@ class Tally:
         self.asked = self.stopped = self.formed = 0
 
     def row(
-        self, name: str, target: int, talks: list[Conversation], answers: list[Answer], thinks: bool = False
+        self, name: str, target: int, talks: list[Conversation], answers: list[Answer], wants: Wants = "answer"
     ) -> Row:
         right = 0
         for talk, (text, stopped) in zip(talks, answers, strict=True):
             got = score(talk, text)
-            good = stopped and got.right and got.formed and (got.thought or not thinks)
+            asked = {"answer": got.right, "thought": got.thought, "both": got.right and got.thought}
+            good = stopped and got.formed and asked[wants]
             self._note(got, stopped)
             right += good
             if self.show and not good:
@@ -111,7 +112,7 @@ def table(rows: Sequence[Row]) -> str:
 def suites(subject: Subject, tally: Tally, count: int) -> list[Row]:
     def row(suite: Suite) -> Row:
         talks = cases(suite, count)
-        return tally.row(suite.name, suite.target, talks, subject.answer(talks), suite.wants_thought)
+        return tally.row(suite.name, suite.target, talks, subject.answer(talks), suite.wants)
 
     return [row(suite) for suite in SUITES]
 

@@ -37,15 +37,15 @@ def chat(s: Source) -> Conversation:
 
 
 FAMILIES: tuple[tuple[float, Family], ...] = (
-    (15, one(basics.sampled)),
-    (10, one(echo.repeat)),
+    (12, one(basics.sampled)),
+    (9, one(echo.repeat)),
     (1, one(echo.several)),
     (3, chat),
-    (12, memory.sampled),
+    (10, memory.sampled),
     (14, system.sampled),
-    (36, tools.sampled),
-    (7, one(json_objects.sampled)),
-    (4, one(reasoning.sampled)),
+    (38, tools.sampled),
+    (9, one(json_objects.sampled)),
+    (6, one(reasoning.sampled)),
     (2, one(longform.sampled)),
 )
 
@@ -57,7 +57,7 @@ def conversation(s: Source, *, long: float = 0.0) -> Conversation:
     if talk.messages[0].role != "system" and s.chance(0.25):
         talk = replace(talk, messages=(system.plain(s), *talk.messages))
     if s.chance(long):
-        talk = behind(s, talk, s.number(1000, 7500))
+        talk = behind(s, talk, int(1000 * 8 ** s.rng.random()))
     return in_mode(talk, mode(s, talk))
 
 

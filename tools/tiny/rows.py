@@ -54,8 +54,13 @@ def row(tokenizer: Tokenizer, source: Source, long: float) -> Row:
     return Row(ids, learn, turns)
 
 
-def batches(tokenizer: Tokenizer, seed: int, long: float, budget: int) -> Iterator[Batch]:
-    """One pool of rows, sorted by length, cut into batches of about `budget` tokens, shuffled."""
+def batches(
+    tokenizer: Tokenizer, seed: int, long: float, budget: int, worker: int = 0, workers: int = 1
+) -> Iterator[Batch]:
+    """One pool of rows, sorted by length, cut into batches of about `budget` tokens, shuffled.
+
+    Every worker makes the same pool and takes its own of `workers` neighbours in length, so that none
+    waits for another's longer batch."""
     source = Source(seed, pieces=list(tokenizer.get_vocab()))
     rng = random.Random(seed)
     rows = [row(tokenizer, source, long) for _ in range(POOL)]
@@ -66,9 +71,10 @@ def batches(tokenizer: Tokenizer, seed: int, long: float, budget: int) -> Iterat
         if groups[-1] and widest * (len(groups[-1]) + 1) > budget:
             groups.append([])
         groups[-1].append(item)
-    rng.shuffle(groups)
-    for group in groups:
-        yield _batch(group, rng)
+    rounds = [groups[i : i + workers] for i in range(0, len(groups) - workers + 1, workers)]
+    rng.shuffle(rounds)
+    for together in rounds:
+        yield _batch(together[worker], rng)
 
 
 def _batch(rows: list[Row], rng: random.Random) -> Batch:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,9 +23,8 @@ from tools.tiny.rows import Batch, batches
 
 WARMUP = 0.02
 """Share of the whole time in which the rate rises."""
-LONG_EARLY, LONG_LATE = 0.02, 0.03
-"""Share of rows behind a long system prompt in the first and in the second half."""
-
+LONG = 0.02
+"""Share of rows behind a long system prompt in every other pool: they cost as much time as all the others."""
 
 WORKERS = 2
 """Processes of one thread each that share every step: on a busy machine two threads of one process
@@ -40,7 +39,7 @@ class Plan:
     decay: float
     seed: int
     resume: Path | None
-    budget: int = 2560
+    budget: int = 4096
     """Tokens of a batch of one worker."""
     log_every: float = 20.0
     save_every: float = 300.0
@@ -51,10 +50,12 @@ def rate(plan: Plan, done: float) -> float:
     return plan.peak * max(0.0, min(1.0, done / WARMUP, (1 - done) / plan.decay))
 
 
-def stream(tokenizer: Tokenizer, seed: int, budget: int, clock: Callable[[], float]) -> Iterator[Batch]:
-    """Batches without end; `clock` tells the share of time that has passed."""
-    for pool in itertools.count(seed * 1_000_000):
-        yield from batches(tokenizer, pool, LONG_EARLY if clock() < 0.5 else LONG_LATE, budget)
+def stream(tokenizer: Tokenizer, plan: Plan, worker: int) -> Iterator[Batch]:
+    """Batches without end. The share of long rows depends on the pool's number, not on the clock, which the
+    workers do not read at the same moment."""
+    for pool in itertools.count():
+        long = LONG * (pool % 2)
+        yield from batches(tokenizer, plan.seed * 1_000_000 + pool, long, plan.budget, worker, WORKERS)
 
 
 def shared(optimiser: Optimiser, *figures: float) -> list[float]:
@@ -81,9 +82,7 @@ def train(plan: Plan, worker: int, model: Model, tokenizer: Tokenizer) -> None:
     loss_of = torch.compile(model.loss, dynamic=True)
     begin = time.time()
     journal = Journal(plan, begin) if worker == 0 else None
-    for batch in stream(
-        tokenizer, plan.seed * WORKERS + worker, plan.budget, lambda: (time.time() - begin) / plan.seconds
-    ):
+    for batch in stream(tokenizer, plan, worker):
         loss = loss_of(batch.ids, batch.positions, batch.places, batch.targets)
         loss.backward()
         done, mean, size = shared(optimiser, (time.time() - begin) / plan.seconds, loss.item(), batch.ids.numel())

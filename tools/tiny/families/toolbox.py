@@ -103,11 +103,11 @@ def _slot(s: Source) -> tuple[Param, Json]:
         return Param(name, "number", True), float(s.decimal())
     if roll < 0.42:
         return Param(name, "boolean", True), s.chance(0.5)
-    if roll < 0.45:
+    if roll < 0.435:
         numbers: list[Json] = [s.number(0, 999) for _ in range(s.number(2, 3))]
         words_: list[Json] = [s.word() for _ in range(s.number(2, 3))]
         return Param(name, "array"), s.pick((words_, words_, numbers))
-    if roll < 0.455:
+    if roll < 0.44:
         return Param(name, "object"), {s.word(): s.word(), s.word(): s.number(0, 99)}
     return Param(name, "string", s.chance(0.85)), _string(s)
 
@@ -138,7 +138,7 @@ def _spoken(s: Source, arguments: list[tuple[Param, Json]]) -> str:
     )
     first, _, _ = style.partition(" ")
     rest = style.removeprefix(f"{first} ")
-    plain = s.chance(0.5)
+    plain = s.chance(0.25)
     parts = [rest.format(n=p.name.replace("_", " ") if plain else p.name, v=_say(v)) for p, v in arguments]
     return f"{first} {', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else f"{first} {parts[0]}"
 

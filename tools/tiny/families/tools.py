@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 from tools.tiny.families import basics, catalogue, echo, toolbox
 from tools.tiny.families.toolbox import Request
@@ -75,17 +76,21 @@ def arbitrary_among_three(s: Source) -> Conversation:
 
 def parallel(s: Source) -> Conversation:
     """Two or three calls in one answer: the same tool twice, or different tools."""
-    if s.chance(0.5):
-        return _same_tool(s) if s.chance(0.7) else _twice(s)
-    first, second = _request(s), _request(s)
+    if s.chance(0.6):
+        return _same_tool(s) if s.chance(0.75) else _twice(s)
+    first, second = _plain_request(s), _plain_request(s)
     while _similar(first.tool.name, second.tool.name):
-        second = _request(s)
+        second = _plain_request(s)
     joined = s.phrase("{0} And {1}|{0} Also: {1}|{0} {1}|{0} Then {1}").format(
         first.question, second.question if s.chance(0.5) else _lower(second.question)
     )
     tools = _offer(s, [first.tool, second.tool], s.pick((0, 1, 2)))
     turns = (user(joined), calls(first.call, second.call, thought="I need two calls."))
     return Conversation(turns, tools, check="calls")
+
+
+def _plain_request(s: Source) -> Request:
+    return toolbox.known(s) if s.chance(0.6) else toolbox.arbitrary(s, s.number(0, 2))
 
 
 def _lower(question: str) -> str:
@@ -236,8 +241,12 @@ def chained(s: Source) -> Conversation:
     return Conversation(turns, tuple(s.shuffled(tools)), check="calls")
 
 
+MAKERS: tuple[tuple[int, Callable[[Source], Conversation]], ...] = (
+    (4, single), (3, known_among_four), (2, arbitrary_alone), (2, arbitrary_among_three), (5, parallel),
+    (2, chat), (2, answered), (2, answered_parallel), (1, chained),
+)  # fmt: skip
+
+
 def sampled(s: Source) -> Conversation:
-    makers = (single, single, single, single, known_among_four, known_among_four, arbitrary_alone,
-              arbitrary_among_three, arbitrary_among_three, parallel, parallel, parallel, parallel, parallel,
-              chat, chat, answered, answered, answered_parallel, answered_parallel, chained)  # fmt: skip
-    return inventory(s) if s.chance(0.02) else s.pick(makers)(s)
+    weights, makers = zip(*MAKERS, strict=True)
+    return inventory(s) if s.chance(0.02) else s.rng.choices(makers, weights)[0](s)
