@@ -17,7 +17,7 @@ import mlx.core as mx
 import numpy as np
 from llguidance import LLExecutor, LLMatcher, LLParserLimits, LLTokenizer
 from llguidance.hf import from_tokenizer
-from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask, fill_next_token_bitmask_par
+from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask_par
 
 from mlxtui.engine.worker.grammar import ANSWER, grammar
 from mlxtui.engine.worker.schema import ANY_OBJECT, Schema, Unsupported, patterns, ready, reason
@@ -127,7 +127,7 @@ class Masks:
         self._matchers = list(matchers)
         self._rows = [row for row, matcher in enumerate(matchers) if matcher]
         self._bits = allocate_token_bitmask(len(matchers), vocab)  # rows without constraint stay all ones
-        self._shifts = mx.arange(32, dtype=mx.uint32)
+        self._start, self._stride = self._bits.ctypes.data, self._bits.strides[0]
         self._parallel = LLExecutor() if len(self._rows) > 1 and vocab >= _PARALLEL_FROM else None
 
     def __bool__(self) -> bool:
@@ -144,17 +144,16 @@ class Masks:
     def apply(self, logits: mx.array) -> mx.array:
         """Logits (n, vocab) with -inf for every token that may not come next."""
         self._fill()
-        words = mx.array(self._bits.view(np.uint32))
-        allowed = ((words[..., None] >> self._shifts) & 1).astype(mx.bool_)
-        return mx.where(allowed.reshape(len(words), -1)[:, : logits.shape[-1]], logits, -mx.inf)
+        allowed = np.unpackbits(self._bits.view(np.uint8), axis=1, count=logits.shape[-1], bitorder="little")
+        return mx.where(mx.array(allowed.view(np.bool_)), logits, -mx.inf)
 
     def _fill(self) -> None:
         work = [(matcher.inner, row) for row in self._rows if (matcher := self._matchers[row])]
         if self._parallel:
             fill_next_token_bitmask_par(self._parallel, work, self._bits)
         else:
-            for inner, row in work:
-                fill_next_token_bitmask(inner, self._bits, row)
+            for inner, row in work:  # as llguidance.numpy does, less its checks: they take a quarter of the time
+                inner.unsafe_compute_mask_ptr(self._start + row * self._stride, self._stride)
         for inner, row in work:
             if inner.is_error():
                 self._bits[row] = -1  # or the draw would have nothing to choose from
