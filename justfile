@@ -42,6 +42,10 @@ bench *args:
 eval-tiny:
     uv run python -m tools.tiny.evaluate
 
+# the page that says what happens to every field of a request, from the table that drives it
+parameters:
+    uv run python -m mlxtui.api.parameters > docs/parameters.md
+
 # wheel and source archive
 build:
     uv build

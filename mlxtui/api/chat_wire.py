@@ -18,6 +18,8 @@ MAX_MESSAGES = 10_000
 MAX_TOOLS = 256
 MAX_STOPS = 4
 MAX_CHOICES = 16
+OneStop = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+Stops = Annotated[list[OneStop], Field(max_length=MAX_STOPS)]
 TokenId = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}$")]
 RESERVED_KWARGS = frozenset(
     (
@@ -34,8 +36,11 @@ class Wire(BaseModel):
 
 
 class WirePart(Wire):
+    """Its words are in the field that its type names."""
+
     type: Literal["text", "refusal"]
-    text: str = ""
+    text: str | None = None
+    refusal: str | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -49,7 +54,10 @@ class WirePart(Wire):
             )
         if not isinstance(part.get(kind), str):
             raise ValueError(f"a part of type {kind!r} needs the string {kind!r}")
-        return {"type": kind, "text": part[kind]}
+        return {"type": kind, kind: part[kind]}
+
+    def to_text(self) -> str:
+        return self.text or self.refusal or ""
 
 
 def _as_parts(content: Any) -> Any:
@@ -73,7 +81,9 @@ class WireToolCall(Wire):
 
 class WireMessage(Wire):
     role: Literal["developer", "system", "user", "assistant", "tool", "function"]
-    content: Annotated[list[WirePart] | None, BeforeValidator(_as_parts)] = None
+    content: Annotated[
+        list[WirePart] | None, BeforeValidator(_as_parts, json_schema_input_type=str | list[WirePart] | None)
+    ] = None
     name: str | None = None
     tool_calls: list[WireToolCall] | None = None
     tool_call_id: str | None = None
@@ -95,7 +105,7 @@ class WireMessage(Wire):
         roles: dict[str, Any] = {"developer": "system", "function": "tool"}
         return Message(
             role=roles.get(self.role, self.role),
-            content="".join(part.text for part in self.content or ()) or self.refusal or "",
+            content="".join(part.to_text() for part in self.content or ()) or self.refusal or "",
             tool_calls=tuple(ToolCall(c.id, c.function.name, c.function.arguments) for c in self.tool_calls or ()),
             tool_call_id=self.tool_call_id,
             name=self.name,
@@ -188,11 +198,11 @@ class SamplingWire(Wire):
     logit_bias: Annotated[dict[TokenId, Annotated[float, Field(ge=-100, le=100)]], Field(max_length=1024)] | None = None
     seed: Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)] | None = None
     n: Annotated[int, Field(ge=1, le=MAX_CHOICES)] = 1
-    stop: Annotated[list[str], Field(max_length=MAX_STOPS)] | None = None
+    stop: Stops | None = None
     stream: bool = False
     stream_options: WireStreamOptions | None = None
 
-    @field_validator("stop", mode="before")
+    @field_validator("stop", mode="before", json_schema_input_type=OneStop | Stops | None)
     @classmethod
     def _one_stop_is_a_list_of_one(cls, value: Any) -> Any:
         stops = [value] if isinstance(value, str) else value
@@ -231,7 +241,7 @@ class TemplateWire(Wire):
 
 
 class WireChat(SamplingWire, TemplateWire):
-    """The fields that are honoured; `parameters.CHAT` says what happens to all others."""
+    # The fields that are honoured; `parameters.CHAT` says what happens to all others.
 
     messages: Annotated[list[WireMessage], Field(min_length=1, max_length=MAX_MESSAGES)]
     model: Annotated[str, StringConstraints(min_length=1, max_length=512)]

@@ -41,10 +41,14 @@ Prompt = Annotated[str | list[Token], BeforeValidator(_text_or_tokens)]
 
 
 class WireCompletion(SamplingWire):
-    """The fields that are honoured; `parameters.COMPLETIONS` says what happens to all others."""
+    # The fields that are honoured; `parameters.COMPLETIONS` says what happens to all others.
 
     model: Annotated[str, StringConstraints(min_length=1, max_length=512)]
-    prompt: Annotated[list[Prompt], BeforeValidator(_as_list), Field(min_length=1, max_length=MAX_PROMPTS)]
+    prompt: Annotated[
+        list[Prompt],
+        BeforeValidator(_as_list, json_schema_input_type=Prompt | list[Prompt]),
+        Field(min_length=1, max_length=MAX_PROMPTS),
+    ]
     max_tokens: Annotated[int, Field(ge=1, lt=1 << 31)] = 16
     logprobs: Annotated[int, Field(ge=0, le=5)] | None = None
     echo: bool = False

@@ -1,11 +1,13 @@
 """What happens to every field of a request: honoured, harmless or refused. One table drives validation and the docs.
 
 A field that would change the answer is honoured or refused with 400; silently ignoring it would be a lie. Harmless
-fields, and those no table knows, are accepted and change nothing. Published at `GET /mlxtui/parameters`.
+fields, and those no table knows, are accepted and change nothing. Published at `GET /mlxtui/parameters` and, written by
+this module when it is run, as docs/parameters.md.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -125,3 +127,34 @@ def parameters_json() -> dict[str, Any]:
         endpoint: [{"name": p.name, "fate": p.fate, "note": p.note} for p in table]
         for endpoint, table in ENDPOINTS.items()
     }
+
+
+def parameters_markdown() -> str:
+    """The same for people to read."""
+    parts = [_INTRODUCTION]
+    for endpoint, table in ENDPOINTS.items():
+        parts += [f"\n## `{endpoint}`\n\n| field | fate | note |\n|---|---|---|\n"]
+        parts += [f"| `{p.name}` | {p.fate} | {p.note}{_accepted(p)} |\n" for p in table]
+    return "".join(parts)
+
+
+_INTRODUCTION = """\
+<!-- Written by `just parameters` from mlxtui/api/parameters.py; a test holds it current. -->
+# What happens to every field of a request
+
+* **honoured**: it does what it says.
+* **harmless**: accepted, and the answer is the same without it. So are all fields that are not listed here.
+* **refused**: a 400 that names it, because ignoring it would change the answer.
+
+`null` is the default everywhere. A running server tells the same at `GET /mlxtui/parameters`, and with every field's
+type at `GET /openapi.json`.
+"""
+
+
+def _accepted(parameter: Parameter) -> str:
+    values = ", ".join(f"`{json.dumps(value)}`" for value in parameter.neutral)
+    return f"; {values} asks for nothing and is accepted" if values else ""
+
+
+if __name__ == "__main__":
+    print(parameters_markdown(), end="")

@@ -14,6 +14,7 @@ from mlxtui.api.chat_answer import ChatAnswer, ChatStream
 from mlxtui.api.completions import CompletionAnswer, CompletionStream, parse_completion
 from mlxtui.api.completions import to_request as completion_request
 from mlxtui.api.models import model_json, models_json, require
+from mlxtui.api.openapi import document
 from mlxtui.engine.interface import Engine
 from mlxtui.errors import ApiError, NotFound
 from mlxtui.pipeline import Pipeline
@@ -82,6 +83,10 @@ def routes(pipeline: Pipeline, ledger: Ledger, settings: Settings) -> Blueprint:
             raise NotFound(f"the model {name[:200]!r} is not loaded", param="model", code="model_not_found")
         require(loaded, name)
         return json_response(model_json(loaded))
+
+    @blueprint.get("/openapi.json")
+    async def openapi() -> Response:
+        return json_response(document())
 
     return blueprint
 
