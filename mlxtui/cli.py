@@ -46,6 +46,7 @@ FLAGS = (
     Flag("max_body_bytes", int, "Longest request body.", "16 MiB"),
     Flag("grace", float, "Seconds that running requests get to finish on shutdown.", "10"),
     Flag("heartbeat", float, "Seconds of silence before a keep-alive on a stream.", "5"),
+    Flag("reasoning_keys", str, "Reasoning in chat answers: both, reasoning_content, reasoning or off.", "both"),
     Flag("context_length", int, "Longest prompt plus answer, in tokens.", "the model's own", "Model"),
     Flag("cache_bytes", int, "Memory for reusing prompts.", "2 GiB", "Model"),
     Flag("temperature", float, "For requests that don't say.", "the model's own", "Sampling"),

@@ -20,6 +20,12 @@ from mlxtui.types import Sampling
 
 EMBEDDED_MODEL = "mlxtui-tiny"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+REASONING_KEYS = {
+    "both": ("reasoning_content", "reasoning"),
+    "reasoning_content": ("reasoning_content",),
+    "reasoning": ("reasoning",),
+    "off": (),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +51,8 @@ class Settings:
     top_p: float | None = None
     top_k: int | None = None
     min_p: float | None = None
+    reasoning_keys: str = "both"
+    """The keys of a chat answer that carry its reasoning, one of REASONING_KEYS; "off" keeps it from clients."""
     heartbeat: float = 5.0
     """Seconds of silence on a stream after which a keep-alive comment is sent."""
     grace: float = 10.0
@@ -69,6 +77,10 @@ class Settings:
             raise SettingsError("api_key must be printable ASCII without space around it: a header can't carry more")
         if self.log_level not in ("debug", "info", "warning", "error"):
             raise SettingsError(f"log_level must be debug, info, warning or error, not {self.log_level!r}")
+        if self.reasoning_keys not in REASONING_KEYS:
+            raise SettingsError(
+                f"reasoning_keys must be both, reasoning_content, reasoning or off, not {self.reasoning_keys!r}"
+            )
         for name, low, high in _RANGES:
             value = getattr(self, name)
             if value is not None and not low <= value <= high:

@@ -34,6 +34,7 @@ def test_lists_come_from_commas_or_repeated_flags(tmp_path: Path) -> None:
         ({"port": 99999}, {}, "", ["port", "65535", "99999"]),
         ({"temperature": 3.0}, {}, "", ["temperature", "2"]),
         ({"log_level": "loud"}, {}, "", ["log_level", "'loud'"]),
+        ({}, {"MLXTUI_REASONING_KEYS": "none"}, "", ["reasoning_keys", "both", "off", "'none'"]),
         ({"host": "0.0.0.0"}, {}, "", ["0.0.0.0", "--api-key"]),
         ({"api_key": ""}, {}, "", ["api_key", "header"]),
         ({}, {"MLXTUI_API_KEY": "secret\n"}, "", ["api_key", "header"]),

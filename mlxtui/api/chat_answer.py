@@ -1,15 +1,15 @@
 """`/v1/chat/completions`: Deltas become the wire's JSON, as one object or as a stream of chunks. Pure: no I/O.
 
 Field order and presence follow OpenAI's API reference ("The chat completion object", "... chunk object"); reasoning,
-which OpenAI's chat API has no field for, comes as both `reasoning_content` (DeepSeek, vLLM) and `reasoning`
-(OpenRouter, newer vLLM).
+which OpenAI's chat API has no field for, comes under the keys that the server was told: `reasoning_content` (DeepSeek,
+vLLM), `reasoning` (OpenRouter, newer vLLM), both or none.
 """
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from json.encoder import encode_basestring as quoted
 from typing import Any
 
@@ -31,9 +31,10 @@ from mlxtui.types import (
 
 
 class ChatAnswer:
-    """Collects the deltas of one answer into a `chat.completion` object."""
+    """Collects the deltas of one answer into a `chat.completion` object; its reasoning under `reasoning_keys`."""
 
-    def __init__(self) -> None:
+    def __init__(self, reasoning_keys: Sequence[str]) -> None:
+        self._reasoning_keys = reasoning_keys
         self._choices: dict[int, _Collected] = defaultdict(_Collected)
         self._usage = Usage()
 
@@ -51,7 +52,7 @@ class ChatAnswer:
             "object": "chat.completion",
             "created": created,
             "model": model,
-            "choices": [self._choices[index].to_json(index) for index in sorted(self._choices)],
+            "choices": [choice.to_json(index, self._reasoning_keys) for index, choice in sorted(self._choices.items())],
             "usage": usage_json(self._usage),
         }
 
@@ -81,11 +82,11 @@ class _Collected:
             case Finish(reason=reason):
                 self._finish = reason
 
-    def to_json(self, index: int) -> dict[str, Any]:
-        logprobs = logprobs_json(self._logprobs) if self._logprobs else None
-        return {"index": index, "message": self._message(), "logprobs": logprobs, "finish_reason": self._finish}
+    def to_json(self, index: int, reasoning_keys: Sequence[str]) -> dict[str, Any]:
+        logprobs, message = logprobs_json(self._logprobs) if self._logprobs else None, self._message(reasoning_keys)
+        return {"index": index, "message": message, "logprobs": logprobs, "finish_reason": self._finish}
 
-    def _message(self) -> dict[str, Any]:
+    def _message(self, reasoning_keys: Sequence[str]) -> dict[str, Any]:
         content = "".join(self._content)
         message: dict[str, Any] = {
             "role": "assistant",
@@ -93,7 +94,7 @@ class _Collected:
             "refusal": None,
         }
         if reasoning := "".join(self._reasoning):
-            message |= {"reasoning_content": reasoning, "reasoning": reasoning}
+            message |= dict.fromkeys(reasoning_keys, reasoning)
         if self._calls:
             message["tool_calls"] = self._calls
         return message
@@ -102,9 +103,12 @@ class _Collected:
 class ChatStream:
     """Encodes the deltas of one answer as server-sent `chat.completion.chunk` events."""
 
-    def __init__(self, id: str, created: int, model: str, *, include_usage: bool, choices: int = 1) -> None:
+    def __init__(
+        self, id: str, created: int, model: str, *, include_usage: bool, reasoning_keys: Sequence[str], choices: int = 1
+    ) -> None:
         kind = "chat.completion.chunk"
         self._frame = Frame(kind, id, created, model, include_usage=include_usage, choices=choices)
+        self._reasoning_keys = reasoning_keys
         self._choices = choices
 
     def encode(self, deltas: Iterable[Delta]) -> bytes:
@@ -120,7 +124,8 @@ class ChatStream:
                 figures = json.dumps(logprobs_json(logprobs), ensure_ascii=False) if logprobs else "null"
                 return self._chunk(choice, f'{{"content": {quoted(text)}}}', figures)
             case Reasoning(text=text, choice=choice):
-                return self._chunk(choice, f'{{"reasoning_content": {quoted(text)}, "reasoning": {quoted(text)}}}')
+                told = ", ".join(f'"{key}": {quoted(text)}' for key in self._reasoning_keys)
+                return self._chunk(choice, f"{{{told}}}") if told else ""
             case Started():
                 begin = '{"role": "assistant", "content": "", "refusal": null}'
                 return "".join(self._chunk(choice, begin) for choice in range(self._choices))

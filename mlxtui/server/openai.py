@@ -22,7 +22,7 @@ from mlxtui.server.answers import json_response
 from mlxtui.server.exchange import Exchange, Ledger
 from mlxtui.server.guard import read_json
 from mlxtui.server.sse import KEEPALIVE, event_stream
-from mlxtui.settings import Settings
+from mlxtui.settings import REASONING_KEYS, Settings
 from mlxtui.types import Delta, TextPrompt
 from mlxtui.types import Request as ModelRequest
 
@@ -43,6 +43,7 @@ class Encoder(Protocol):
 
 def routes(pipeline: Pipeline, ledger: Ledger, settings: Settings) -> Blueprint:
     blueprint = Blueprint("openai", __name__)
+    reasoning = REASONING_KEYS[settings.reasoning_keys]
 
     @blueprint.post("/v1/chat/completions")
     async def chat_completions() -> Response:
@@ -53,9 +54,9 @@ def routes(pipeline: Pipeline, ledger: Ledger, settings: Settings) -> Blueprint:
         await exchange.started()
         frame = (f"chatcmpl-{exchange.id}", exchange.created, wire.model)
         if wire.stream:
-            stream = ChatStream(*frame, include_usage=wire.include_usage, choices=wire.n)
+            stream = ChatStream(*frame, include_usage=wire.include_usage, choices=wire.n, reasoning_keys=reasoning)
             return event_stream(_events(exchange, stream, settings.heartbeat))
-        return await _whole(exchange, ChatAnswer(), frame)
+        return await _whole(exchange, ChatAnswer(reasoning), frame)
 
     @blueprint.post("/v1/completions")
     async def completions() -> Response:
@@ -120,7 +121,7 @@ async def _whole(exchange: Exchange, answer: Answer, frame: tuple[str, int, str]
 async def _events(exchange: Exchange, stream: Encoder, heartbeat: float) -> AsyncGenerator[bytes, None]:
     try:
         async for batch in exchange.follow(heartbeat):
-            yield stream.encode(batch) if batch else KEEPALIVE
+            yield stream.encode(batch) or KEEPALIVE
     except ApiError as error:
         yield stream.error(error)
 

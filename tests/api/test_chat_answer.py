@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 from hypothesis import given
@@ -14,6 +15,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from mlxtui.api.chat_answer import ChatAnswer, ChatStream
 from mlxtui.api.stream import DONE
 from mlxtui.errors import EngineFailed
+from mlxtui.settings import REASONING_KEYS
 from mlxtui.types import (
     CallArguments,
     CallStart,
@@ -31,16 +33,17 @@ from mlxtui.types import (
 USAGE = Usage(prompt_tokens=7, cached_tokens=3, completion_tokens=5, reasoning_tokens=2)
 CALL: list[Delta] = [CallStart(0, "call_1", "f"), CallArguments(0, '{"x": "</tool_call>"}')]
 CALLS: list[Delta] = [*CALL, CallStart(1, "call_2", "g"), CallArguments(1, "{}")]
+stream = partial(ChatStream, reasoning_keys=REASONING_KEYS["both"])
 
 
 def answer(deltas: list[Delta]) -> dict[str, Any]:
-    collected = ChatAnswer()
+    collected = ChatAnswer(REASONING_KEYS["both"])
     collected.feed(deltas)
     return collected.to_json("chatcmpl-1", 12, "m")
 
 
 def events(deltas: list[Delta], *, include_usage: bool = False, choices: int = 1) -> list[Any]:
-    raw = ChatStream("chatcmpl-1", 12, 'm"', include_usage=include_usage, choices=choices).encode(deltas)
+    raw = stream("chatcmpl-1", 12, 'm"', include_usage=include_usage, choices=choices).encode(deltas)
     assert raw.endswith(b"\n\n" + DONE.encode())
     frames = raw.decode().split("\n\n")
     assert frames.pop() == ""
@@ -124,7 +127,7 @@ def test_choices_are_kept_apart_and_the_last_one_ends_the_stream() -> None:
 
 
 def test_a_failure_is_an_event_of_its_own() -> None:
-    raw = ChatStream("chatcmpl-1", 12, "m", include_usage=False).error(EngineFailed("it died"))
+    raw = stream("chatcmpl-1", 12, "m", include_usage=False).error(EngineFailed("it died"))
     error, end = raw.decode().removesuffix("\n\n").split("\n\n")
     assert (
         json.loads(error.removeprefix("data: "))["error"] | {"message": "it died"}
