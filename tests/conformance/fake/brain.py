@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import random
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
+
+from .forms import instance
 
 Json = dict[str, Any]
 
@@ -41,11 +45,28 @@ def speak(request: Json) -> Speech:
     """Rules by the last message, in place of weights."""
     last = request["messages"][-1]
     text = flat(last.get("content"))
-    if last["role"] == "tool":
+    biased = [token for token, bias in (request.get("logit_bias") or {}).items() if bias == 100]
+    if biased:
+        return Speech(f"token {biased[0]} " * 100)
+    names = () if last["role"] == "tool" else tuple(_wanted(request, text))
+    if names:
+        return Speech(calls=tuple((name, dumps(instance(_parameters(request, name)))) for name in names))
+    form = request.get("response_format") or {"type": "text"}
+    if form["type"] != "text":
+        return Speech(dumps(instance(form["json_schema"]["schema"]) if "json_schema" in form else {"answer": 42}))
+    said = _said(last["role"], text)
+    if request.get("reasoning_effort") == "none":
+        said = replace(said, reasoning="")
+    return replace(said, content=_mood(request) + said.content)
+
+
+def dumps(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _said(role: str, text: str) -> Speech:
+    if role == "tool":
         return Speech("It is sunny at 21 degrees.")
-    name = _wanted(request, text)
-    if name:
-        return Speech(calls=((name, json.dumps({"location": "Paris, France"})),))
     if text == "Mumble.":
         return Speech(".")
     if "Think step" in text:
@@ -57,16 +78,33 @@ def speak(request: Json) -> Speech:
     return Speech(_counting(text))
 
 
-def _wanted(request: Json, text: str) -> str | None:
-    """The function to call: by force of tool_choice, or because the question asks for it."""
+def _mood(request: Json) -> str:
+    """What chance adds to a text, when it is let in."""
+    if not request.get("temperature") or (request.get("top_p") or 1) < 0.1:
+        return ""
+    return f"{random.Random(request.get('seed')).random()} "
+
+
+def _wanted(request: Json, text: str) -> Iterator[str]:
+    """The functions to call: by force of tool_choice, or because the question asks for them."""
     choice = request.get("tool_choice") or "auto"
     if not request.get("tools") or choice == "none":
-        return None
+        return
     if isinstance(choice, dict):
-        return str(choice["function"]["name"])
+        yield str(choice["function"]["name"])
+        return
     names = [tool["function"]["name"] for tool in request["tools"] if tool["type"] == "function"]
     asked = [name for name in names if name in text]
-    return (asked or names)[0] if asked or choice == "required" else None
+    if asked or choice == "required":
+        yield (asked or names)[0]
+    if len(asked) > 1 and request.get("parallel_tool_calls") is not False:
+        yield from asked[1:]
+
+
+def _parameters(request: Json, name: str) -> Json:
+    functions = [tool["function"] for tool in request["tools"] if tool["type"] == "function"]
+    found: Json = next(function for function in functions if function["name"] == name).get("parameters") or {}
+    return {"type": "object", **found}
 
 
 def _counting(text: str) -> str:

@@ -7,6 +7,7 @@ import json
 import time
 from dataclasses import dataclass
 
+from . import forms
 from .brain import CONTEXT, Json, Speech, prompt_length, speak, tokens
 
 MODEL = "maker/tiny"
@@ -41,6 +42,10 @@ def check(request: object) -> Json:
     """The request itself when it is one, or Refusal raised."""
     if not isinstance(request, dict):
         raise Refusal(400, "the body must be an object")
+    try:
+        json.dumps(request, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise Refusal(400, "half a surrogate pair", "messages") from error
     for name in ("model", "messages"):
         if request.get(name) is None:
             raise Refusal(400, f"{name} is missing", name)
@@ -55,7 +60,39 @@ def check(request: object) -> Json:
         raise Refusal(404, "no such model", "model", "model_not_found", "not_found_error")
     if prompt_length(request) >= CONTEXT:
         raise Refusal(400, f"more than {CONTEXT} tokens", "messages", "context_length_exceeded")
+    _check_forms(request)
     return request
+
+
+def _check_forms(request: Json) -> None:
+    """Raises Refusal for a response_format or a strict tool that can't be enforced."""
+    try:
+        match request.get("response_format"):
+            case None | {"type": "text" | "json_object"}:
+                pass
+            case {"type": "json_schema", "json_schema": {"name": str(), "schema": schema}}:
+                forms.check(schema)
+            case _:
+                raise forms.Unenforceable("text, json_object, or json_schema with a name and a schema")
+    except forms.Unenforceable as why:
+        raise Refusal(400, str(why), "response_format") from why
+    strict = [tool["function"] for tool in request.get("tools") or () if tool.get("function", {}).get("strict")]
+    try:
+        for function in strict:
+            forms.check(function["parameters"])
+    except forms.Unenforceable as why:
+        raise Refusal(400, str(why), "tools") from why
+
+
+def stumbles(request: Json) -> bool:
+    """A fault that is found late: calls of the past whose arguments are no JSON, met when the prompt is written."""
+    calls = [call for message in request["messages"] for call in message.get("tool_calls") or ()]
+    try:
+        for call in calls:
+            json.loads(call["function"]["arguments"])
+    except ValueError:
+        return True
+    return False
 
 
 def _is_message(message: object) -> bool:
@@ -149,11 +186,28 @@ def completion(request: Json) -> Json:
         message["reasoning_content"] = given.speech.reasoning
     if given.speech.calls:
         message["tool_calls"] = calls(given.speech, top["id"])
+    drawn = logprobs(request, tokens(given.speech.content))
     choices = [
-        {"index": at, "message": message, "logprobs": None, "finish_reason": given.finish}
+        {"index": at, "message": message, "logprobs": drawn, "finish_reason": given.finish}
         for at in range(request.get("n") or 1)
     ]
     return {**top, "choices": choices, "usage": given.usage()}
+
+
+def logprobs(request: Json, drawn: list[str]) -> Json | None:
+    """Every token a little likelier than the ones it was chosen among."""
+    if not request.get("logprobs"):
+        return None
+    entries = [{**_figure(token, -0.25), "top_logprobs": _top(token, request)} for token in drawn]
+    return {"content": entries, "refusal": None}
+
+
+def _top(token: str, request: Json) -> list[Json]:
+    return [_figure(token if rank == 0 else f"{token}{rank}", -0.25 - rank) for rank in range(request["top_logprobs"])]
+
+
+def _figure(token: str, logprob: float) -> Json:
+    return {"token": token, "logprob": logprob, "bytes": list(token.encode())}
 
 
 def chunks(request: Json) -> list[Json]:
@@ -162,14 +216,17 @@ def chunks(request: Json) -> list[Json]:
     top = head(request, "chat.completion.chunk")
     asked = bool((request.get("stream_options") or {}).get("include_usage"))
     null: Json = {"usage": None} if asked else {}
-    deltas: list[Json] = [{"role": "assistant", "content": "", "refusal": None}]
-    deltas += [{"reasoning_content": token} for token in tokens(given.speech.reasoning)]
-    deltas += [{"content": token} for token in tokens(given.speech.content)]
-    deltas += call_deltas(given.speech, top["id"])
-    parts = [{**top, "choices": [{"index": 0, "delta": delta, "finish_reason": None}], **null} for delta in deltas]
-    end = {"index": 0, "delta": {}, "finish_reason": given.finish}
-    parts.append({**top, "choices": [end], **null})
+    pieces = [_piece({"role": "assistant", "content": "", "refusal": None})]
+    pieces += [_piece({"reasoning_content": token}) for token in tokens(given.speech.reasoning)]
+    pieces += [_piece({"content": token}, logprobs(request, [token])) for token in tokens(given.speech.content)]
+    pieces += [_piece(delta) for delta in call_deltas(given.speech, top["id"])]
+    pieces.append({"index": 0, "delta": {}, "finish_reason": given.finish})
+    parts = [{**top, "choices": [piece], **null} for piece in pieces]
     return [*parts, {**top, "choices": [], "usage": given.usage()}] if asked else parts
+
+
+def _piece(delta: Json, drawn: Json | None = None) -> Json:
+    return {"index": 0, "delta": delta, "logprobs": drawn, "finish_reason": None}
 
 
 def call_deltas(speech: Speech, id: str) -> list[Json]:

@@ -285,7 +285,7 @@ def mixed(past: Json, asked: Asked, parts: list[Json]) -> list[Json]:
 
 
 CONCURRENCY = (
-    Defect("deaf", "concurrency.disconnect-frees", flags=frozenset({"deaf"})),
+    Defect("deaf", "concurrency.disconnect-frees", flags=frozenset({"deaf", "serial"})),
     Defect("mixed-up", "concurrency.no-crosstalk", chunks=Memory(mixed)),
     Defect("shared-id", "concurrency.no-crosstalk", chunks=each(lambda p: p.update(id="chatcmpl-0"))),
 )

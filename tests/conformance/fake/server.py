@@ -16,7 +16,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from .brain import CONTEXT, Json
-from .chat import MODEL, Refusal, check, chunks, completion, frame
+from .chat import MODEL, Refusal, check, chunks, completion, frame, stumbles
+from .load import Load
 
 HUGE = 1 << 24
 IDS = itertools.count(1)
@@ -82,7 +83,7 @@ SOUND = Defect("none", "")
 class Mount:
     defect: Defect
     key: str | None
-    slot: asyncio.Lock
+    load: Load
 
 
 class Server:
@@ -112,7 +113,7 @@ class Server:
     def mount(self, defect: Defect = SOUND, key: str | None = None) -> str:
         """The base URL of a new endpoint."""
         name = f"m{len(self.mounts)}"
-        self.mounts[name] = Mount(defect, key, asyncio.Lock())
+        self.mounts[name] = Mount(defect, key, Load(defect.flags))
         return f"http://127.0.0.1:{self.port}/{name}/v1"
 
     def _run(self) -> None:
@@ -143,7 +144,7 @@ class Server:
             method, target, _ = line.split(" ")
             headers = {k.lower(): v.strip() for k, _, v in (h.partition(":") for h in rest if h)}
             name, _, path = target.removeprefix("/").partition("/")
-            mount = self.mounts.get(name, Mount(SOUND, None, asyncio.Lock()))
+            mount = self.mounts.get(name, Mount(SOUND, None, Load(frozenset())))
             asked = Asked(method, f"/{path}" if path else f"/{name}", headers)
             length = int(headers.get("content-length", "0"))
             if length > HUGE and "greedy" in mount.defect.flags:
@@ -163,14 +164,23 @@ class Server:
         self, mount: Mount, asked: Asked, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         said = mount.defect.reply(asked, respond(mount, asked))
-        writer.write(_head(said))
-        if said.frames is None:
-            async with mount.slot:
-                writer.write(said.body)
-        else:
-            async with mount.slot:
-                await self._stream(mount, said.frames, reader, writer)
-        await writer.drain()
+        if asked.method != "POST":  # counters have to be seen while all slots are taken
+            writer.write(_head(said) + said.body)
+            await writer.drain()
+        elif await mount.load.turn(reader):
+            await self._in_turn(mount, said, reader, writer)
+
+    async def _in_turn(
+        self, mount: Mount, said: Said, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        try:
+            writer.write(_head(said) + said.body)
+            await self._stream(mount, said.frames or (), reader, writer)
+            await writer.drain()
+        finally:
+            mount.load.leave()
+        if "counts-resets" in mount.defect.flags:
+            await _farewell(mount.load, reader, writer)
 
     async def _stream(
         self,
@@ -187,6 +197,15 @@ class Server:
                 writer.write(part)
             if at % 8 == 1:
                 await asyncio.sleep(0.001)  # the pace of a model, so that reads come apart
+
+
+async def _farewell(load: Load, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Take a connection that is reset after the whole answer for a failure."""
+    try:
+        writer.write_eof()
+        await reader.read()
+    except OSError:
+        load.failed += 1
 
 
 def _stuck(defect: Defect, asked: Asked) -> bool:
@@ -231,7 +250,9 @@ def respond(mount: Mount, asked: Asked) -> Said:
 def _routed(mount: Mount, asked: Asked) -> Said:
     path = asked.path.rstrip("/")
     if path == "/health":
-        return say(200, {"status": "ok", "running": int(mount.slot.locked()), "queued": 0})
+        return say(200, {"status": "ok", "running": mount.load.running, "queued": mount.load.queued})
+    if path == "/metrics":
+        return Said(200, mount.load.metrics(), "text/plain")
     if asked.method == "OPTIONS":
         return Said(204)
     if mount.key and asked.headers.get("authorization") != f"Bearer {mount.key}":
@@ -242,6 +263,9 @@ def _routed(mount: Mount, asked: Asked) -> Said:
         raise Refusal(404, "no such path", type="not_found_error")
     if asked.method != "POST":
         raise Refusal(405, "POST only")
+    if mount.load.full:
+        error = Refusal(429, "too many requests", type="rate_limit_exceeded", code="rate_limit_exceeded")
+        return replace(say(429, error.body()), headers={"retry-after": "1"})
     return _chat(mount.defect, asked)
 
 
@@ -270,5 +294,7 @@ def _chat(defect: Defect, asked: Asked) -> Said:
     if not request.get("stream"):
         return say(200, defect.completion(asked, completion(request)))
     frames = [frame(chunk) for chunk in defect.chunks(asked, chunks(request))]
+    if stumbles(request):
+        frames = [frames[0], frame(Refusal(500, "the engine stumbled", type="server_error").body())]
     frames = defect.frames(asked, [*frames, b"data: [DONE]\n\n"])
     return Said(200, media="text/event-stream; charset=utf-8", frames=tuple(frames))
