@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
-from .areas import chat, concurrency, discovery, errors, limits, streaming, tools, usage
+from .areas import chat, concurrency, discovery, errors, limits, streaming, tools, unicode, usage
 from .check import Check
 
 # In the order in which a report is read: what is there, what works, what breaks.
@@ -17,6 +17,7 @@ AREAS: tuple[tuple[str, tuple[Check, ...]], ...] = (
     ("Chat", chat.CHECKS),
     ("Chat streaming", streaming.CHECKS),
     ("Stop strings and limits", limits.CHECKS),
+    ("Unicode", unicode.CHECKS),
     ("Tools", tools.CHECKS),
     ("Usage and cache", usage.CHECKS),
     ("Errors", errors.CHECKS),
