@@ -13,11 +13,13 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from mlxtui.choice import Choice, joined
-from mlxtui.engine.interface import ChatPrompt, Engine, Job, Output, Piece, Prefill, Rendered
-from mlxtui.errors import EngineFailed, RateLimited, Unavailable
+from mlxtui.engine.interface import ChatPrompt, Engine, Job, Miss, Output, Piece, Prefill, Rendered
+from mlxtui.errors import ApiError, EngineFailed, RateLimited, Unavailable
 from mlxtui.interleave import interleaved
+from mlxtui.parting import field_at
 from mlxtui.settings import Settings
 from mlxtui.types import NEUTRAL_SAMPLING, Delta, Dialect, Finish, ModelInfo, Request, Started, Timings, Usage
 
@@ -104,6 +106,7 @@ class Run:
         self._first_token: float | None = None
         self._prompt_tokens: dict[int, int] = {}
         self._cached_tokens: dict[int, int] = {}
+        self._miss: Miss | None = None
         self._choices: dict[int, Choice] = {}
         self._expected = len(request.texts or (None,)) * request.n
 
@@ -127,6 +130,27 @@ class Run:
             ttft=self._first_token and self._first_token - self._begun,
             total=now - self._begun,
         )
+
+    async def miss(self) -> dict[str, Any] | None:
+        """Why no more of the first prompt came from the cache, and in which field (`where`; None: that can't be told).
+
+        Renders the prompt again: for whoever looks, not for every request. None: nothing was missed.
+        """
+        miss = self._miss
+        if miss is None:
+            return None
+        known = {"reason": miss.reason, "at": miss.at, "was": miss.was, "now": miss.now}
+        return known | {"where": await self._where(miss.at) if miss.reason != "new" else None}
+
+    async def _where(self, at: int) -> str | None:
+        request, engine = self._request, self._pipeline.engine
+        if not request.messages:
+            return "prompt"
+        try:
+            text, tokens = await engine.tokenize(ChatPrompt(request.messages, request.tools, request.template))
+            return field_at(request, text, len(await engine.detokenize(tokens[:at])))
+        except ApiError:  # the engine is gone or has another model by now
+            return None
 
     async def deltas(self) -> AsyncGenerator[tuple[Delta, ...], None]:
         """Started first, a Finish for each choice, one of them last. What is ready together comes together.
@@ -161,9 +185,10 @@ class Run:
                 dialect = model.dialect if self._request.messages else PLAIN
                 self._choices[index] = Choice(index, self._request, dialect, channel, parse)
                 return [Started(tokens)] if first else []
-            case Prefill(cached=cached):
+            case Prefill(cached=cached, miss=miss):
                 self._prefill_begun = self._prefill_begun or self._clock()
                 self._cached_tokens[index] = cached
+                self._miss = self._miss or (None if index else miss)
                 return []
             case Piece():
                 return await self._read(index, output)

@@ -50,17 +50,36 @@ class Rendered:
     opens_in: Channel = "content"
 
 
+MissReason = Literal["new", "parted", "uncut", "evicted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """Why no more of a prompt was reused. It parts from the nearest earlier one after `at` tokens; `was` and `now` are
+    the texts there.
+
+    "new": nothing kept begins alike. "parted": the tokens differ from there on. "uncut": what is kept goes on beyond
+    the common part, and this model's caches can't be cut. "evicted": it was kept once, and had to make room.
+    """
+
+    reason: MissReason
+    at: int = 0
+    was: str = ""
+    now: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Prefill:
     """`done` of `total` prompt tokens are in the KV cache; `cached` of them were taken from an earlier request.
 
-    The first one of a job (done == cached) tells that it left the queue.
+    The first one of a job (done == cached) tells that it left the queue, and in `miss` why no more was cached.
     """
 
     id: str
     done: int
     total: int
     cached: int
+    miss: Miss | None = None
 
 
 @dataclass(frozen=True, slots=True)

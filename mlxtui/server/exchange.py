@@ -216,6 +216,10 @@ class Exchange:
                     calls[delta.index]["arguments"] += delta.text
         return {"reasoning": "".join(text[Reasoning]), "content": "".join(text[Text]), "tool_calls": calls}
 
+    async def miss(self) -> dict[str, Any] | None:
+        """Why no more of its prompt came from the cache, see `Run.miss`."""
+        return await self._run.miss() if self._run else None
+
     def to_json(self) -> dict[str, Any]:
         """For the inspector."""
         usage, timings = self.usage, self.timings

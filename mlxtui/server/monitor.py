@@ -51,7 +51,8 @@ def routes(engine: Engine, bus: Bus, ledger: Ledger, settings: Settings, stop: C
 
     @blueprint.get("/mlxtui/requests/<id>")
     async def inspect(id: str) -> Response:
-        return json_response(_exchange(ledger, id).to_json())
+        exchange = _exchange(ledger, id)
+        return json_response(exchange.to_json() | {"miss": await exchange.miss()})
 
     @blueprint.get("/mlxtui/requests/<id>/output")
     async def output(id: str) -> Response:
@@ -75,7 +76,7 @@ def routes(engine: Engine, bus: Bus, ledger: Ledger, settings: Settings, stop: C
 
 
 def _exchange(ledger: Ledger, id: str) -> Exchange:
-    exchange = ledger.get(id)
+    exchange = ledger.get(id.removeprefix("req_"))  # as the x-request-id header has it
     if exchange is None:
         raise NotFound(f"no request {id[:64]!r} is kept here (any more)", param="id", code="request_not_found")
     return exchange

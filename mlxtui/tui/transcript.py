@@ -19,6 +19,7 @@ ROLES: dict[str, Tone] = {
     "assistant": "good",
     "tool": "prefill",
 }
+SIDES: tuple[tuple[str, Tone], ...] = (("was", "bad"), ("now", "good"))
 LONG = ("messages", "prompt", "input", "instructions", "tools")
 
 
@@ -34,6 +35,25 @@ def message_lines(body: Mapping[str, Any]) -> list[Line]:
         lines += [*_heading("tools", "head"), *map(_tool, tools if isinstance(tools, list) else [tools]), ()]
     rest = {name: value for name, value in body.items() if name not in LONG}
     return [*lines, *_heading("parameters", "head"), *_parameters(rest)]
+
+
+MISSES = {
+    "new": "nothing kept begins like this prompt",
+    "parted": "the prompt parts from the nearest earlier one",
+    "uncut": "this model's cache can't be cut back to the common part",
+    "evicted": "the earlier prompt had to make room",
+}
+
+
+def miss_lines(miss: Any) -> list[Line]:
+    """Why no more of the prompt was reused; nothing if all that was known was."""
+    if not isinstance(miss, Mapping):
+        return []
+    lines: list[Line] = [*_heading("cache", "head"), ((MISSES.get(str(miss.get("reason")), "not reused"), ""),)]
+    if miss.get("reason") != "new":
+        lines[-1] += ((f" after token {miss.get('at')}, in {miss.get('where') or 'the prompt'}", "dim"),)
+        lines += [((f"{side}  ", "dim"), (repr(miss.get(side)), tone)) for side, tone in SIDES]
+    return [*lines, ()]
 
 
 def _said(turn: Any) -> tuple[str, Any]:

@@ -124,3 +124,18 @@ def test_thirty_two_streams_at_once_are_what_they_are_alone(server: Server) -> N
     assert together == alone
     right = sum(nonce in text for nonce, text in zip(nonces, together, strict=True))
     assert right >= 30, f"only {right} of 32 nonces came back"
+
+
+def test_why_a_prompt_was_not_reused_is_told_with_field_and_text(server: Server) -> None:
+    nonce, question = f"{random.getrandbits(64):x}", "What is the capital of France?"
+    rules = f"You are {nonce}. Answer what you are asked, in full sentences, and stay friendly. Today is "
+    with server.client() as client:
+        for day in ("Monday.", "Tuesday."):
+            turns: Any = [{"role": "system", "content": rules + day}, {"role": "user", "content": question}]
+            raw = client.chat.completions.with_raw_response.create(model=MODEL, messages=turns, max_tokens=1)
+        details = raw.parse().usage.prompt_tokens_details  # type: ignore[union-attr]
+        told = client.get(f"{server.url}/mlxtui/requests/{raw.headers['x-request-id']}", cast_to=object)
+    miss = told["miss"]  # type: ignore[index]
+    assert (miss["reason"], miss["where"]) == ("parted", "messages[0].content")
+    assert miss["at"] == details.cached_tokens
+    assert miss["was"].startswith("Monday") or miss["now"].startswith("Tuesday")

@@ -1,4 +1,5 @@
-"""KV caches of finished requests, found again by the longest common prefix: tokens in, a cache to continue from out.
+"""KV caches of finished requests, found again by the longest common prefix: tokens in, a cache to continue from out,
+and where the prompt parts from what was known.
 
 Used in place of mlx-lm's LRUPromptCache, whose search walks a trie in Python (seconds for long contexts that part
 early), whose eviction is first-in-first-out, and whose trimmed hits keep the longer entry's whole buffer alive.
@@ -9,14 +10,18 @@ from __future__ import annotations
 import copy
 from array import array
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import mlx.core as mx
 from mlx_lm.models.cache import KVCache, can_trim_prompt_cache, make_prompt_cache, trim_prompt_cache
 
+from mlxtui.engine.interface import Miss, MissReason
+
 MAX_ENTRIES = 256
+_REMEMBERED = 64  # entries that had to go: only their tokens, to say so
+_SHOWN = 16  # tokens on either side of a parting
 _WORTH = 16  # tokens: a shorter common prefix is computed faster than it is copied
 _WIDTH = array("I").itemsize
 
@@ -27,31 +32,71 @@ class _Entry:
     nbytes: int
 
 
+class Parting(NamedTuple):
+    """Why no more of a prompt was found: it parts from the nearest one after `at` tokens, where that had `was`."""
+
+    reason: MissReason
+    at: int
+    was: Sequence[int]
+
+    def told(self, tokens: Sequence[int], bytes_of: Callable[[int], bytes]) -> Miss:
+        """In words, for a prompt of these tokens."""
+        if self.reason == "new":
+            return Miss("new")
+        sides = self.was[:_SHOWN], tokens[self.at : self.at + _SHOWN]
+        was, now = (b"".join(map(bytes_of, side)).decode(errors="replace") for side in sides)
+        return Miss(self.reason, self.at, was, now)
+
+
+class Found(NamedTuple):
+    """`caches` hold the first `length` tokens; `parting` None: all that was known of this conversation is in use."""
+
+    caches: list[Any]
+    length: int
+    parting: Parting | None
+
+
 class PrefixCache:
     """Least recently used entries go first once `max_bytes` are exceeded. Owned by the MLX thread."""
 
     def __init__(self, module: Any, max_bytes: int) -> None:
         self._module, self._max_bytes = module, max_bytes
         self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
+        self._gone: OrderedDict[bytes, None] = OrderedDict()
         self.nbytes = 0
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def fetch(self, tokens: Sequence[int]) -> tuple[list[Any], int]:
-        """A cache that holds the first n of these tokens, and n. The caller owns it; n may be 0."""
+    def fetch(self, tokens: Sequence[int]) -> Found:
+        """The longest beginning of these tokens that is kept; the caller owns its caches, `length` may be 0."""
         wanted = _key(tokens)
-        best, longest = None, _WORTH * _WIDTH - 1
-        for key, entry in self._entries.items():
-            shared = _usable(wanted, key, entry)
-            if shared > longest:
-                best, longest = key, shared
+        shared = {key: n for key in self._entries if (n := _common(wanted, key)) >= _WORTH * _WIDTH}
+        usable = {
+            key: n for key, n in shared.items() if n == len(key) or can_trim_prompt_cache(self._entries[key].caches)
+        }
+        best = max(usable, key=usable.__getitem__, default=None)
+        longest = usable[best] if best is not None else 0
+        parting = self._parting(wanted, shared, longest)
         if best is None:
-            return make_prompt_cache(self._module), 0
+            return Found(make_prompt_cache(self._module), 0, parting)
         self._entries.move_to_end(best)
         caches = copy.deepcopy(self._entries[best].caches)
         _shorten(caches, (len(best) - longest) // _WIDTH)
-        return caches, longest // _WIDTH
+        return Found(caches, longest // _WIDTH, parting)
+
+    def _parting(self, wanted: bytes, shared: dict[bytes, int], used: int) -> Parting | None:
+        gone = {key: n for key in self._gone if (n := _common(wanted, key)) > max(used, _WORTH * _WIDTH)}
+        known = {**gone, **shared}
+        if not known:
+            return Parting("new", 0, ())
+        # Of equally near ones the one that is used up first: nothing of it is missed.
+        nearest = max(known, key=lambda key: (known[key], -len(key)))
+        at = known[nearest]
+        if at in (len(nearest), len(wanted)) and at == used:
+            return None
+        reason: MissReason = "evicted" if nearest in gone else "uncut" if at > used else "parted"
+        return Parting(reason, at // _WIDTH, memoryview(nearest).cast("I")[at // _WIDTH :].tolist())
 
     def store(self, tokens: Sequence[int], caches: list[Any]) -> None:
         """Keep a cache that holds exactly these tokens."""
@@ -66,15 +111,23 @@ class PrefixCache:
             for shorter in [known for known in self._entries if key.startswith(known)]:
                 self._drop(shorter)
         self._entries[key] = entry
+        self._gone.pop(key, None)
         self.nbytes += entry.nbytes
         self.shrink(self._max_bytes)
         if len(self._entries) > MAX_ENTRIES:
-            self._drop(next(iter(self._entries)))
+            self._evict()
 
     def shrink(self, max_bytes: int | None) -> None:
         """Drop entries until no more than this many bytes are held; None: all may stay."""
         while self._entries and max_bytes is not None and self.nbytes > max_bytes:
-            self._drop(next(iter(self._entries)))
+            self._evict()
+
+    def _evict(self) -> None:
+        oldest = next(iter(self._entries))
+        self._drop(oldest)
+        self._gone[oldest] = None
+        while len(self._gone) > _REMEMBERED:
+            self._gone.popitem(last=False)
 
     def _drop(self, key: bytes) -> None:
         if entry := self._entries.pop(key, None):
@@ -95,18 +148,10 @@ def _key(tokens: Sequence[int]) -> bytes:
     return array("I", tokens).tobytes()
 
 
-def _usable(wanted: bytes, key: bytes, entry: _Entry) -> int:
-    """How many bytes of `wanted` this entry can stand for. What can't be trimmed (recurrent) only serves whole."""
-    head = _WORTH * _WIDTH
-    if wanted[:head] != key[:head]:
-        return 0
-    if wanted.startswith(key):
-        return len(key)
-    return _common(wanted, key) if can_trim_prompt_cache(entry.caches) else 0
-
-
 def _common(a: bytes, b: bytes) -> int:
     """Bytes in the common prefix, whole tokens: bisection on slices, so that all comparing happens in C."""
+    if a.startswith(b):
+        return len(b)
     low, high = 0, min(len(a), len(b)) // _WIDTH
     while low < high:
         middle = (low + high + 1) // 2

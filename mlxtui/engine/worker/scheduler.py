@@ -12,7 +12,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 import mlx.core as mx
 from mlx_lm.models.cache import can_trim_prompt_cache
@@ -21,7 +21,7 @@ from mlxtui.engine.interface import Failure, Piece, Prefill, Stats
 from mlxtui.engine.wire import StepReport
 from mlxtui.engine.worker import device
 from mlxtui.engine.worker.batch import Batch, Drawn
-from mlxtui.engine.worker.cache import PrefixCache, forked
+from mlxtui.engine.worker.cache import Found, PrefixCache, forked
 from mlxtui.engine.worker.figures import logprob
 from mlxtui.engine.worker.memory import Memory
 from mlxtui.engine.worker.model import Model
@@ -137,16 +137,18 @@ class Scheduler:
     def _begin(self, slot: Slot) -> None:
         """Its caches: those of a slot that has the same prompt, or the longest prefix of an earlier one."""
         same = twin(slot, self._ready) or twin(slot, self._batch.slots)
-        slot.caches, slot.done = (same and self._forked(same)) or self.cache.fetch(slot.tokens[:-1])
+        found = (same and self._forked(same)) or self.cache.fetch(slot.tokens[:-1])
+        slot.caches, slot.done = found.caches, found.length
         slot.cached = slot.done
-        self._prefills.append(Prefill(slot.id, slot.done, len(slot.tokens), slot.cached))
+        miss = found.parting.told(slot.tokens, self._detokenizers.bytes_of) if found.parting else None
+        self._prefills.append(Prefill(slot.id, slot.done, len(slot.tokens), slot.cached, miss))
 
-    def _forked(self, same: Slot) -> tuple[list[Any], int] | None:
+    def _forked(self, same: Slot) -> Found | None:
         """A copy of the caches of `same`, cut to its prompt; None if they have grown beyond it and can't be cut."""
         running, done = same in self._batch.slots, len(same.prompt.tokens) - 1
         whole, length = (self._batch.extract(same), len(same.tokens)) if running else (same.caches, same.done)
         caches = forked(whole, length - done)
-        return (caches, done) if caches else None
+        return Found(caches, done, None) if caches else None
 
     def _release(self) -> None:
         """Let those go on whose prompt has been prefilled, or whose twin has failed or was cancelled."""
@@ -274,7 +276,7 @@ class Scheduler:
     def _restart(self, slots: list[Slot]) -> None:
         """Prefill again what was prompt and what was generated; the draws go on where they were."""
         for slot in slots:
-            slot.caches, slot.done = self.cache.fetch(slot.tokens[:-1])
+            slot.caches, slot.done, _ = self.cache.fetch(slot.tokens[:-1])
             slot.guide()
             self._prefilling.append(slot)
 
