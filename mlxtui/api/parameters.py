@@ -107,7 +107,52 @@ COMPLETIONS: tuple[Parameter, ...] = (
     Parameter("best_of", "refused", "use n", (1,)),
 )
 
-ENDPOINTS = {"/v1/chat/completions": CHAT, "/v1/completions": COMPLETIONS}
+RESPONSES: tuple[Parameter, ...] = (
+    *(parameter for parameter in SAMPLING if parameter.name not in ("n", "stream_options")),
+    *_honoured(
+        input="a string or items; text parts only; items of hosted tools are kept but not sent to the model",
+        instructions="the system message of this turn only",
+        previous_response_id="that response's turns come before this one's; not together with conversation",
+        conversation="an id or {id}: its items come before this turn's, which are added to it",
+        store="default: true",
+        background="true: answered at once, fetched later; needs store",
+        truncation="auto leaves out the oldest turns where all of them don't fit; disabled: 400",
+        include="reasoning.encrypted_content, message.output_text.logprobs; the others have nothing to include here",
+        max_output_tokens="default: the rest of the context",
+        metadata="up to 16 pairs, given back with the response",
+        parallel_tool_calls="false: the answer ends after its first call",
+        reasoning="effort: given to the chat template, none also switches thinking off; summary: shown as one",
+        reasoning_effort="chat's name for reasoning.effort",
+        reasoning_budget="tokens of reasoning after which the model is made to answer",
+        chat_template_kwargs="variables of the chat template: strings, numbers, booleans",
+        text="format: text, json_object or json_schema, enforced token by token; verbosity is a hint without effect",
+        tools=(
+            "function, custom, and both in a namespace; strict functions and regex grammars are enforced token by "
+            "token, Lark grammars are shown to the model; hosted tools are listed as not available"
+        ),
+        tool_choice="none, auto, required, a named function or custom tool, allowed_tools; enforced token by token",
+        top_logprobs="0 to 20; above 0 it includes message.output_text.logprobs",
+    ),
+    *_harmless(
+        max_tool_calls="limits hosted tools, of which there are none",
+        stream_options="nothing is obfuscated",
+        user="given back, not used",
+        safety_identifier="given back, not used",
+        service_tier="there is one tier",
+        prompt_cache_key="given back; prompts are matched by their tokens",
+        prompt_cache_options="prompts are matched by their tokens",
+        prompt_cache_retention="kept while memory allows",
+        access_programs="OpenAI's own",
+        image="there are none in a text model's input",
+        client_metadata="not used",
+    ),
+    Parameter("n", "refused", "one response has one answer", (1,)),
+    Parameter("prompt", "refused", "there are no stored prompt templates; send the messages themselves"),
+    Parameter("context_management", "refused", "use POST /v1/responses/compact", ([],)),
+    Parameter("moderation", "refused", "there is no moderation"),
+)
+
+ENDPOINTS = {"/v1/chat/completions": CHAT, "/v1/completions": COMPLETIONS, "/v1/responses": RESPONSES}
 
 
 def refuse(table: tuple[Parameter, ...], body: dict[str, Any]) -> None:

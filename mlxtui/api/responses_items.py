@@ -1,0 +1,148 @@
+"""Items of the Responses API, as they stand on the wire and in the store, and the chat messages they amount to.
+
+What the model says between two turns of others is one message of chat: its reasoning, its text and its calls. Kinds of
+items that are not for the model (hosted calls that clients replay) are kept but not sent to it. Knows no store: whoever
+asks has put items in the place of references.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from itertools import takewhile
+from typing import Any
+from uuid import uuid4
+
+from mlxtui.api.responses_items_wire import WireItem
+from mlxtui.api.sealed import SealKey
+from mlxtui.errors import InvalidRequest
+
+Item = Mapping[str, Any]
+
+PREFIXES = {
+    "message": "msg",
+    "function_call": "fc",
+    "function_call_output": "fco",
+    "custom_tool_call": "ctc",
+    "custom_tool_call_output": "ctco",
+    "reasoning": "rs",
+    "compaction": "cmp",
+}
+DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "message": {"status": "completed"},
+    "function_call": {"status": "completed"},
+    "function_call_output": {"status": "completed"},
+    "custom_tool_call": {"status": "completed"},
+    "custom_tool_call_output": {"status": "completed"},
+    "reasoning": {"summary": []},
+}
+SUMMARY = "Summary of the conversation so far:\n\n"
+
+
+def normalised(item: WireItem) -> Item:
+    """The item as it is kept and given back: with its type, an id and a status, its content in parts."""
+    said = {key: value for key, value in item.model_dump().items() if value is not None}
+    kind = item.type
+    said["id"] = item.id or f"{PREFIXES.get(kind, 'item')}_{uuid4().hex}"
+    if kind == "message":
+        said["content"] = [_part(part, said["role"]) for part in said["content"]]
+    return {**DEFAULTS.get(kind, {}), **said}
+
+
+def compaction(text: str, key: SealKey) -> Item:
+    """The item that stands for a conversation which `text` sums up; clients send it back as it is."""
+    return {"id": f"cmp_{uuid4().hex}", "type": "compaction", "encrypted_content": key.seal(text)}
+
+
+def messages(
+    opening: list[dict[str, Any]], items: Iterable[tuple[str, Item]], key: SealKey, model_name: Callable[[Item], str]
+) -> list[dict[str, Any]]:
+    """The conversation as chat messages after those of `opening`; each item comes with the path that errors name.
+
+    `model_name` tells what the model knows the tool of a call by.
+
+    Raises:
+        InvalidRequest: what is sealed in an item can't be opened.
+    """
+    conversation = _Conversation(opening, key, model_name)
+    for path, item in items:
+        conversation.add(item, path)
+    return _one_opening(conversation.messages)
+
+
+class _Conversation:
+    def __init__(self, opening: list[dict[str, Any]], key: SealKey, model_name: Callable[[Item], str]) -> None:
+        self.messages = list(opening)
+        self._key = key
+        self._model_name = model_name
+
+    def add(self, item: Item, path: str) -> None:
+        match item["type"]:
+            case "message" if item["role"] == "assistant":
+                self._assistant("content", text_of(item["content"]))
+            case "message":
+                self.messages.append({"role": item["role"], "content": text_of(item["content"])})
+            case "reasoning":
+                self._assistant("reasoning", self._thought(item, path))
+            case "function_call":
+                self._call(item, item["arguments"])
+            case "custom_tool_call":
+                self._call(item, json.dumps({"input": item["input"]}, ensure_ascii=False))
+            case "function_call_output" | "custom_tool_call_output":
+                text = text_of(item["output"])
+                self.messages.append({"role": "tool", "tool_call_id": item["call_id"], "content": text})
+            case "compaction":
+                self.messages.append({"role": "user", "content": SUMMARY + self._opened(item, path)})
+
+    def _assistant(self, field: str, text: str) -> None:
+        turn = self._turn()
+        turn[field] = f"{turn[field]}\n\n{text}" if turn.get(field) and text else turn.get(field) or text
+
+    def _call(self, item: Item, arguments: str) -> None:
+        function = {"name": self._model_name(item), "arguments": arguments}
+        calls = self._turn().setdefault("tool_calls", [])
+        calls.append({"id": item["call_id"], "type": "function", "function": function})
+
+    def _turn(self) -> dict[str, Any]:
+        if not self.messages or self.messages[-1]["role"] != "assistant":
+            self.messages.append({"role": "assistant"})
+        return self.messages[-1]
+
+    def _thought(self, item: Item, path: str) -> str:
+        """What was thought, from where it says the most: in the clear, sealed, in summary."""
+        if item.get("content"):
+            return text_of(item["content"])
+        return self._opened(item, path) if item.get("encrypted_content") else text_of(item["summary"])
+
+    def _opened(self, item: Item, path: str) -> str:
+        try:
+            return self._key.open(item["encrypted_content"])
+        except InvalidRequest as error:
+            raise InvalidRequest(error.message, param=f"{path}.encrypted_content", code=error.code) from error
+
+
+def text_of(content: Any) -> str:
+    """The words of a string or of parts."""
+    if isinstance(content, str):
+        return content
+    return "".join(part["refusal"] if part["type"] == "refusal" else part["text"] for part in content)
+
+
+def _part(part: Mapping[str, Any], role: str) -> dict[str, Any]:
+    """Who speaks says whether text is input or output, whatever the client called it."""
+    said = {key: value for key, value in part.items() if value is not None}
+    if role != "assistant":
+        return {**said, "type": "input_text", "text": text_of([part])}
+    return said if part["type"] == "refusal" else {"annotations": [], **said, "type": "output_text"}
+
+
+def _one_opening(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """System messages that open the conversation as one: most templates have a place for one, some raise at a second.
+
+    One that comes later stays where it is.
+    """
+    opening = list(takewhile(lambda turn: turn["role"] in ("system", "developer"), turns))
+    if len(opening) < 2:
+        return turns
+    text = "\n\n".join(turn["content"] for turn in opening if turn["content"])
+    return [{"role": "system", "content": text}, *turns[len(opening) :]]
