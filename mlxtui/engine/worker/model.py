@@ -10,11 +10,12 @@ from typing import Any
 
 import mlx.core as mx
 from mlx.utils import tree_flatten
-from mlx_lm.models.cache import ArraysCache, KVCache, RotatingKVCache, make_prompt_cache
+from mlx_lm.models.cache import ArraysCache, KVCache, RotatingKVCache, can_trim_prompt_cache, make_prompt_cache
 from mlx_lm.utils import get_total_parameters, load_model, load_tokenizer
 
 from mlxtui.engine.worker import device
 from mlxtui.engine.worker.detokenize import Detokenizers
+from mlxtui.engine.worker.dialects import syntax_of
 from mlxtui.engine.worker.locate import EMBEDDED, LoadError, find
 from mlxtui.engine.worker.masks import Compiler
 from mlxtui.types import Dialect, ModelInfo, Sampling
@@ -32,6 +33,7 @@ class Model:
 
     `paddable`: prompts of unequal length may share a pass. Attention masks padding by the cache; of the recurrent
     models some let it leak into the state (mamba in mlx-lm 0.32.2 does), so none of them is trusted with it.
+    `cuttable`: a cache of any length can be cut back to any shorter one; windows and recurrent states can't.
     `slot_bytes` is what one sequence needs besides the KV cache that grows with it: sliding windows, recurrent states.
     """
 
@@ -45,6 +47,7 @@ class Model:
     slot_bytes: int
     batchable: bool
     paddable: bool
+    cuttable: bool
 
 
 def load(name: str, context_length: int | None, tell: Callable[[str], None]) -> Model:
@@ -85,6 +88,7 @@ def load(name: str, context_length: int | None, tell: Callable[[str], None]) -> 
         slot_bytes=sum(_fixed(c) for c in cache),
         batchable=all(map(_merges, cache)),
         paddable=all(isinstance(c, KVCache | RotatingKVCache) for c in cache),
+        cuttable=can_trim_prompt_cache(cache) and not any(isinstance(c, RotatingKVCache) for c in cache),
     )
 
 
@@ -160,8 +164,7 @@ def dialect(tokenizer: Any) -> Dialect:
     think = (tokenizer.think_start, tokenizer.think_end) if tokenizer.has_thinking else None
     if not tokenizer.has_tool_calling:
         return Dialect(think=think)
-    syntax = tokenizer.tool_parser.__module__.rsplit(".", 1)[-1]
-    return Dialect(think, (tokenizer.tool_call_start, tokenizer.tool_call_end or ""), syntax)
+    return Dialect(think, (tokenizer.tool_call_start, tokenizer.tool_call_end or ""), syntax_of(tokenizer))
 
 
 def _sampling(path: Path) -> Sampling:

@@ -28,7 +28,7 @@ class Prefiller:
 
     def feed(self, slot: Slot, seconds: float) -> float:
         """Compute the next chunk of this slot's prompt; returns the seconds it took."""
-        count = min(slot.ahead, self._chunk(seconds))
+        count = min(slot.ahead, slot.until_mark, self._chunk(seconds))
         began = self._clock()
         self._module(mx.array(slot.tokens[slot.done : slot.done + count])[None], cache=slot.caches)
         mx.eval([cache.state for cache in slot.caches])
@@ -39,7 +39,7 @@ class Prefiller:
 
     def is_short(self, slot: Slot) -> bool:
         """Whether it is better off in a shared pass."""
-        return slot.ahead <= _SHORT and len(slot.tokens) <= _LIGHT
+        return slot.ahead <= _SHORT and len(slot.tokens) <= _LIGHT and slot.until_mark >= slot.ahead
 
     def companions(self, slots: Iterable[Slot], seconds: float) -> list[Slot]:
         """The first short prompt and those like it that fit one pass of this length; empty if there are not two."""

@@ -7,19 +7,20 @@ parser. Touches no MLX array.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from typing import Any
 
 from mlxtui.engine.interface import ChatPrompt, Failure, Job, ParsedCall, Rendered
 from mlxtui.engine.wire import Declined, Detokenize, ParseCalls, Parsed, Tokenize, Tokenized
+from mlxtui.engine.worker.marks import marks
+from mlxtui.engine.worker.dialects import read_calls
 from mlxtui.engine.worker.masks import Grammar
 from mlxtui.engine.worker.model import Model
-from mlxtui.engine.worker.render import Refused, field_of, known, render, text_of, tool_json
+from mlxtui.engine.worker.render import Refused, field_of, known, render, text_of
 from mlxtui.engine.worker.sampling import Choice, choice
 from mlxtui.engine.worker.schema import Unsupported
 from mlxtui.engine.worker.slot import Prompt
 from mlxtui.engine.worker.thinking import Budget
-from mlxtui.types import Channel, TextPrompt, Tool
+from mlxtui.types import Channel, TextPrompt
 
 _log = logging.getLogger("mlxtui.engine")
 
@@ -54,6 +55,7 @@ def _prepared(model: Model, job: Job) -> tuple[Rendered, Prompt]:
         top_logprobs=job.top_logprobs,
         grammar=_grammar(model, job, text, opens_in) if job.constraint else None,
         budget=_budget(model, job, opens_in) if job.reasoning_budget is not None and chat else None,
+        marks=() if model.cuttable else marks(model.tokenizer, model.vocab, job.prompt, tokens),
     )
     return Rendered(job.id, len(tokens), opens_in), prompt
 
@@ -128,23 +130,9 @@ def answer(model: Model, question: ParseCalls | Tokenize | Detokenize) -> Parsed
 
 
 def parse_calls(tokenizer: Any, wanted: ParseCalls) -> tuple[ParsedCall, ...]:
-    """What the model's own parser reads between the tool markers; empty unless every call names one of the tools.
-
-    mlx-lm's parsers raise anything on cut-off text, and some return a wrong call: all is checked here.
-    """
+    """What the model's own parser reads between the tool markers; empty unless all of it is calls of the tools."""
     try:
-        found = tokenizer.tool_parser(wanted.text, [tool_json(tool) for tool in wanted.tools])
-        calls = [_parsed(item, wanted.tools) for item in (found if isinstance(found, list) else [found])]
-    except Exception as error:
+        return read_calls(tokenizer, wanted.text, wanted.tools)
+    except Exception as error:  # mlx-lm's parsers raise anything on text that is no call
         _log.warning("a tool call can't be parsed: %s: %s", type(error).__name__, error)
         return ()
-    return tuple(calls)
-
-
-def _parsed(item: Mapping[str, Any], tools: tuple[Tool, ...]) -> ParsedCall:
-    name, arguments = item["name"], item["arguments"]
-    if name not in {tool.name for tool in tools}:
-        raise ValueError(f"it names {name!r}, which is none of the tools")
-    if not isinstance(arguments, dict):
-        raise ValueError(f"the arguments of {name} are no object")
-    return ParsedCall(name, arguments)

@@ -40,17 +40,23 @@ def field_of(prompt: ChatPrompt | TextPrompt) -> str:
 
 
 def render(
-    tokenizer: Any, vocab: int, prompt: ChatPrompt | TextPrompt, check: Callable[[str], None] = lambda text: None
+    tokenizer: Any,
+    vocab: int,
+    prompt: ChatPrompt | TextPrompt,
+    check: Callable[[str], None] = lambda text: None,
+    *,
+    opening: bool = True,
 ) -> tuple[str, list[int]]:
     """Text and tokens of a prompt; a prompt in tokens has no text of its own ("").
 
-    `check` sees the text before the tokenizer does, which takes seconds for megabytes, and may refuse it.
+    Without `opening` a conversation ends with its last message, not with the beginning of an answer. `check` sees the
+    text before the tokenizer does, which takes seconds for megabytes, and may refuse it.
 
     Raises:
         Refused: it can't be rendered, can't be tokenised, is empty, or has an id that the vocabulary has not.
     """
     if isinstance(prompt, ChatPrompt):
-        check(text := _from_template(tokenizer, prompt))
+        check(text := _from_template(tokenizer, prompt, opening))
         tokens = _tokenise(tokenizer, text, "messages", special=False)
     elif isinstance(prompt.text, str):
         text = prompt.text if prompt.suffix is None else _around_gap(tokenizer, prompt.text, prompt.suffix)
@@ -82,15 +88,15 @@ def text_of(tokenizer: Any, tokens: list[int]) -> str:
     return str(tokenizer.decode(tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
 
-def _from_template(tokenizer: Any, prompt: ChatPrompt) -> str:
+def _from_template(tokenizer: Any, prompt: ChatPrompt, opening: bool) -> str:
     messages = [_message(m) for m in prompt.messages]
     if not tokenizer.has_chat_template:
-        return "".join(f"{m['role']}: {m['content']}\n" for m in messages) + "assistant:"
+        return "".join(f"{m['role']}: {m['content']}\n" for m in messages) + "assistant:" * opening
     try:
         text = tokenizer.apply_chat_template(
             messages,
             tools=[tool_json(tool) for tool in prompt.tools] or None,
-            add_generation_prompt=True,
+            add_generation_prompt=opening,
             tokenize=False,
             **prompt.template,
         )

@@ -209,8 +209,8 @@ class Scheduler:
         total = len(slot.prompt.tokens)
         if not slot.generated:
             self._prefills.append(Prefill(slot.id, slot.done if slot.ahead else total, total, slot.cached))
-        if not slot.ahead and not can_trim_prompt_cache(slot.caches):
-            # What can't be trimmed serves the next turn only if it ends where that turn's history does: at the prompt.
+        if (not slot.ahead or slot.done in slot.prompt.marks) and not can_trim_prompt_cache(slot.caches):
+            # What can't be trimmed serves the next turn only if it ends where that one's history still is the same.
             self.cache.store(slot.tokens[: slot.done], copy.deepcopy(slot.caches))
 
     def _join(self) -> None:

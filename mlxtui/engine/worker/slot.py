@@ -15,7 +15,10 @@ if TYPE_CHECKING:  # it brings MLX along, which the reader thread's side must no
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A job ready to run: `tokens` is not empty and `max_new` >= 1 tokens fit behind it."""
+    """A job ready to run: `tokens` is not empty and `max_new` >= 1 tokens fit behind it.
+
+    `marks`: lengths, ascending, at which a copy of the cache is worth keeping: see `marks.marks`.
+    """
 
     id: str
     tokens: list[int]
@@ -24,6 +27,7 @@ class Prompt:
     top_logprobs: int | None = None
     grammar: Grammar | None = None
     budget: Budget | None = None
+    marks: tuple[int, ...] = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -63,6 +67,11 @@ class Slot:
     def ahead(self) -> int:
         """Tokens to prefill: all but the last, which is fed by the first decode step."""
         return len(self.tokens) - 1 - self.done
+
+    @property
+    def until_mark(self) -> int:
+        """Tokens to prefill up to the next mark, or all that are ahead."""
+        return next((mark - self.done for mark in self.prompt.marks if mark > self.done), self.ahead)
 
     def guide(self) -> None:
         """Put grammar and budget of reasoning where the generated tokens have brought them."""
