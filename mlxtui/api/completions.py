@@ -160,6 +160,6 @@ def _logprobs_json(logprobs: Sequence[Logprob], offset: int = 0) -> dict[str, An
     return {
         "tokens": tokens,
         "token_logprobs": [p.drawn.logprob for p in logprobs],
-        "top_logprobs": [{t.token: t.logprob for t in p.top} or None for p in logprobs],
+        "top_logprobs": [{t.token: t.logprob for t in p.top} for p in logprobs] if logprobs[0].top else None,
         "text_offset": [offset + sum(map(len, tokens[:i])) for i in range(len(tokens))],
     }

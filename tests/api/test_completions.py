@@ -88,3 +88,13 @@ def test_streamed_and_whole_answers_agree() -> None:
         assert [c["finish_reason"] for c in mine if c["finish_reason"]] == [choice["finish_reason"]]
     offsets = [c["choices"][0]["logprobs"]["text_offset"] for c in chunks if c["choices"][0]["logprobs"]]
     assert offsets == [[0], [1]]
+
+
+def test_without_likely_others_there_is_no_list_of_nulls() -> None:
+    """`logprobs: 0` asks for the drawn tokens' only; the official type knows a list of objects, or null."""
+    alone = Logprob(PROBABLE.drawn)
+    answer = CompletionAnswer(1)
+    answer.feed([Started(3), Text("é", logprobs=(alone,)), Finish("stop", USAGE, Timings())])
+    whole = answer.to_json("cmpl-1", 12, "m")
+    validate_type(type_=Completion, value=whole)
+    assert whole["choices"][0]["logprobs"]["top_logprobs"] is None
