@@ -8,7 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
-from .areas import chat, concurrency, discovery, errors, limits, streaming, structured, tools, unicode, usage
+from .areas import (
+    chat,
+    concurrency,
+    discovery,
+    errors,
+    limits,
+    reasoning,
+    sampling,
+    streaming,
+    structured,
+    tools,
+    unicode,
+    usage,
+)
 from .check import Check
 
 # In the order in which a report is read: what is there, what works, what breaks.
@@ -19,6 +32,8 @@ AREAS: tuple[tuple[str, tuple[Check, ...]], ...] = (
     ("Stop strings and limits", limits.CHECKS),
     ("Unicode", unicode.CHECKS),
     ("Structured output", structured.CHECKS),
+    ("Reasoning", reasoning.CHECKS),
+    ("Sampling and log probabilities", sampling.CHECKS),
     ("Tools", tools.CHECKS),
     ("Usage and cache", usage.CHECKS),
     ("Errors", errors.CHECKS),
