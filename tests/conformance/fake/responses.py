@@ -139,11 +139,11 @@ def _create(request: Any, store: Store, mumbling: bool) -> Json | list[Json]:
     asked = normal(checked["input"])
     items = _history(checked, store) + asked
     chat = _chat(checked, items)
+    if mumbling:
+        chat["messages"][-1]["content"] = "Mumble."
     prompt = prompt_length(chat)
     if prompt >= CONTEXT:
         raise Refusal(400, f"more than {CONTEXT} tokens", "input", "context_length_exceeded")
-    if mumbling:
-        chat["messages"][-1]["content"] = "Mumble."
     room = min(checked.get("max_output_tokens") or CONTEXT, CONTEXT - prompt)
     answer = replace(_cut(_said(chat), room), failed=_impossible(checked))
     response = _response(checked, answer, prompt)

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import unquote
 
+from . import responses, responses_events
 from .brain import CONTEXT, Json
 from .chat import MODEL, Refusal, check, chunks, completion, frame, stumbles
 from .load import Load
@@ -84,6 +85,7 @@ class Mount:
     defect: Defect
     key: str | None
     load: Load
+    kept: responses.Store = field(default_factory=dict)
 
 
 class Server:
@@ -259,6 +261,8 @@ def _routed(mount: Mount, asked: Asked) -> Said:
         raise Refusal(401, "wrong key", code="invalid_api_key")
     if path == "/v1/models" or path.startswith("/v1/models/"):
         return _models(asked, unquote(path.removeprefix("/v1/models")))
+    if path.startswith("/v1/responses"):
+        return _responses(mount, asked, path.removeprefix("/v1/responses"))
     if path != "/v1/chat/completions":
         raise Refusal(404, "no such path", type="not_found_error")
     if asked.method != "POST":
@@ -267,6 +271,15 @@ def _routed(mount: Mount, asked: Asked) -> Said:
         error = Refusal(429, "too many requests", type="rate_limit_exceeded", code="rate_limit_exceeded")
         return replace(say(429, error.body()), headers={"retry-after": "1"})
     return _chat(mount.defect, asked)
+
+
+def _responses(mount: Mount, asked: Asked, path: str) -> Said:
+    found = responses.respond(asked.method, path, asked.body, mount.kept, "mumbling" in mount.defect.flags)
+    if isinstance(found, dict):
+        return say(200, mount.defect.completion(asked, found))
+    frames = [responses_events.frame(event) for event in mount.defect.chunks(asked, found)]
+    frames = mount.defect.frames(asked, [*frames, b"data: [DONE]\n\n"])
+    return Said(200, media="text/event-stream; charset=utf-8", frames=tuple(frames))
 
 
 def _models(asked: Asked, rest: str) -> Said:

@@ -1,0 +1,272 @@
+"""Checks on a streamed response: framing, then the rules of its events, then what other requests say of it.
+
+The rules themselves are in response_events.py; most checks ask it about the same few samples.
+"""
+
+from __future__ import annotations
+
+from openai import APIError
+
+from ..check import Fail, Level, Unsupported, check
+from ..context import Context
+from ..response_protocol import Rule
+from ..shapes import JsonObject, accepted, cooperation, dig, offered, refused, require
+from ..talk import events
+from ..talk_responses import (
+    CALLED,
+    FEW,
+    LOOK,
+    RESPONSES,
+    SPOKEN,
+    THOUGHT,
+    Answer,
+    body,
+    budget,
+    hold,
+    judged,
+    message,
+    plain,
+    read,
+    streamed,
+    tell,
+    text_stream,
+    there,
+)
+
+DONE = "[DONE]"
+FULL = 16_384  # bytes: a read this long may have been cut by a buffer on the way
+
+
+def _hold_all(ctx: Context, rule: Rule, names: tuple[str, ...] = SPOKEN + CALLED) -> None:
+    for name in names:
+        sample = streamed(ctx, name)
+        if sample is not None:
+            hold(rule, name, sample)
+
+
+@check("responses.stream.framing", Level.MUST, "HTML standard §9.2; SDK: an event without data is parsed")
+def framing(ctx: Context) -> None:
+    """The stream is text/event-stream; every event has a name and data, nothing else, and a blank line after it."""
+    sample = text_stream(ctx)
+    require(sample.media == "text/event-stream", "text/event-stream", sample.media)
+    require(not sample.broken, "a transfer that ends in good order", sample.broken)
+    for event in events(sample):
+        require(event.closed, "a blank line after every event", str(event.fields))
+        fits = event.names <= {"event", "data", ""} and ("event" not in event.names or event.data is not None)
+        require(fits, "event and data lines, comments, nothing else", str(event.fields))
+    read(sample)
+
+
+@check(
+    "responses.stream.lifecycle", Level.MUST, "Open Responses: created, in_progress, …, one terminal event; vLLM tests"
+)
+def lifecycle(ctx: Context) -> None:
+    """First response.created, then response.in_progress, last one terminal event that fits the status."""
+    _hold_all(ctx, Rule.LIFECYCLE)
+
+
+@check("responses.stream.sequence", Level.MUST, "OpenAPI: sequence_number; vLLM tests")
+def sequence(ctx: Context) -> None:
+    """sequence_number counts every event from 0, without gaps."""
+    _hold_all(ctx, Rule.SEQUENCE)
+
+
+@check("responses.stream.names", Level.MUST, "Open Responses: the event field matches the type")
+def names(ctx: Context) -> None:
+    """The event line of every event names its type."""
+    _hold_all(ctx, Rule.NAMES)
+
+
+@check("responses.stream.nesting", Level.MUST, "Open Responses: items and parts are added, filled and done; vLLM tests")
+def nesting(ctx: Context) -> None:
+    """Items and parts open and close in pairs, one after another, and texts come inside them only."""
+    _hold_all(ctx, Rule.NESTING)
+
+
+@check("responses.stream.identity", Level.MUST, "OpenAPI: item_id, output_index, content_index; vLLM tests")
+def identity(ctx: Context) -> None:
+    """item_id, output_index and content_index stay what they were when the item or part was added."""
+    _hold_all(ctx, Rule.IDENTITY)
+
+
+@check("responses.stream.text", Level.MUST, "OpenAPI: delta, done, part, item and response hold one text; vLLM tests")
+def text(ctx: Context) -> None:
+    """The deltas, the done event, the part, the item and the final response hold the same text."""
+    _hold_all(ctx, Rule.TEXT)
+
+
+@check("responses.stream.status", Level.MUST, "Open Responses: item states; added is in_progress and empty")
+def status(ctx: Context) -> None:
+    """An item is added empty and in_progress, and done completed, or incomplete where the response is."""
+    _hold_all(ctx, Rule.STATUS)
+
+
+@check("responses.stream.arguments", Level.MUST, "OpenAPI: function_call_arguments.delta and .done")
+def arguments(ctx: Context) -> None:
+    """The arguments of a call are the same as deltas, when done, in the item and in the final response."""
+    calls = _found(ctx, CALLED[:1], "function_call", "a forced function in a stream")
+    cooperation(calls, "no call in the stream")
+    _hold_all(ctx, Rule.ARGUMENTS, CALLED)
+
+
+@check(
+    "responses.stream.reasoning", Level.MUST, "OpenAPI: reasoning_summary_text, reasoning_text; Codex", asks_model=True
+)
+def reasoning(ctx: Context) -> None:
+    """Reasoning is an item before the answer, in events that clients know, whole like any text."""
+    cooperation(_found(ctx, THOUGHT, "reasoning", "reasoning"), "the model does not reason")
+    for rule in Rule:
+        _hold_all(ctx, rule, THOUGHT)
+
+
+def _found(ctx: Context, samples: tuple[str, ...], type: str, what: str) -> bool:
+    """Whether an item of this type came in one of the samples."""
+    taken = [sample for name in samples if (sample := streamed(ctx, name)) is not None]
+    if not taken:
+        raise Unsupported(what)
+    return any(item.type == type for sample in taken for item in judged(sample).items)
+
+
+@check("responses.stream.incomplete", Level.MUST, "OpenAPI: ResponseIncompleteEvent; vLLM tests", asks_model=True)
+def incomplete(ctx: Context) -> None:
+    """A stream cut at max_output_tokens ends with response.incomplete, and says why."""
+    sample = streamed(ctx, "cut")
+    assert sample is not None
+    kind, final = read(sample)[-1][1].get("type"), judged(sample).final
+    spent = dig(final, "usage", "output_tokens") if final.get("usage") else FEW
+    cooperation(spent >= FEW or kind == "response.incomplete", f"the model stopped before {FEW} tokens")
+    require(kind == "response.incomplete", "response.incomplete last", kind)
+    reason = dig(final, "incomplete_details", "reason")
+    require(reason == "max_output_tokens", "incomplete_details.reason max_output_tokens", reason)
+
+
+@check("responses.stream.same-text", Level.MUST, "vLLM tests; practice: one engine, one text", asks_model=True)
+def same_text(ctx: Context) -> None:
+    """At temperature 0 the stream ends with the text of the answer without streaming."""
+    whole, final = plain(ctx), Answer(judged(text_stream(ctx)).final)
+    if final.text != whole.text:
+        again = tell(ctx, body(ctx, max_output_tokens=budget(ctx)))
+        cooperation(again.text == whole.text, "two greedy answers differ without streaming too")
+    require(final.text == whole.text, f"{whole.text!r}", repr(final.text))
+
+
+@check("responses.stream.stored", Level.SHOULD, "OpenAPI: GET /responses/{id}; the final event holds that response")
+def stored(ctx: Context) -> None:
+    """The response in the last event is the one that GET gives afterwards."""
+    there(ctx)
+    sample = ctx.stream(RESPONSES, body(ctx, "Hello!", stream=True, store=True))
+    accepted(sample, "a streamed response")
+    final = judged(sample).final
+    kept = offered(ctx.get(f"{RESPONSES}/{dig(final, 'id')}"), "GET a stored response").json()
+    differing = sorted(name for name in {*final, *kept} if final.get(name) != kept.get(name))
+    shown = {name: [final.get(name), kept.get(name)] for name in differing}
+    require(not differing, "the response of the last event", shown)
+
+
+@check("responses.stream.sdk", Level.MUST, "SDK strict: ResponseStreamEvent; SDK accumulator")
+def sdk(ctx: Context) -> None:
+    """Every event validates strictly, and the official accumulator comes to the text of the final response."""
+    there(ctx)
+    asked = body(ctx, max_output_tokens=budget(ctx))
+    with ctx.client.responses.stream(**asked) as stream:
+        try:
+            found = list(stream)
+        except (TypeError, RuntimeError, AssertionError, ValueError, LookupError, AttributeError) as error:
+            raise Fail("events the official accumulator takes", repr(error)) from error
+        except APIError as error:
+            if type(error) is not APIError:
+                raise
+            raise Fail("a stream without an error", error.message) from error
+    last = found[-1]
+    if last.type != "response.completed" and last.type != "response.incomplete":
+        raise Fail("a final response", last.type)
+    texts = {(e.output_index, e.content_index): e.snapshot for e in found if e.type == "response.output_text.delta"}
+    require("".join(texts.values()) == last.response.output_text, last.response.output_text, list(texts.values()))
+
+
+@check("responses.stream.writes", Level.SHOULD, "Open Responses runner: parses each read by itself")
+def writes(ctx: Context) -> None:
+    """Every event leaves the server as one write: no read ends in the middle of one.
+
+    A read may hold several events. A busy machine may tear one apart, so one sound stream of three is enough.
+    """
+    there(ctx)
+    torn: list[str] = []
+    for _ in range(3):
+        sample = ctx.stream(RESPONSES, body(ctx, stream=True))
+        accepted(sample, "a streamed response")
+        pieces = [part for _, part in sample.reads if len(part) < FULL]
+        torn = [part[-80:].decode("utf-8", "replace") for part in pieces if not part.endswith((b"\n\n", b"\r\n\r\n"))]
+        if not torn:
+            ctx.note(f"{len(sample.reads)} reads for {len(read(sample))} events")
+            return
+    require(False, "reads that end with an event", f"{len(torn)} that end like {torn[0]!r}")
+
+
+@check("responses.stream.done", Level.SHOULD, "Open Responses: the terminal event is the literal [DONE]")
+def done(ctx: Context) -> None:
+    """After the last event comes data: [DONE], once, and nothing more."""
+    data = [event.data for event in events(text_stream(ctx)) if event.data is not None]
+    require(data.count(DONE) == 1, "exactly one [DONE]", f"{data.count(DONE)}")
+    require(data[-1] == DONE, "nothing after [DONE]", data[-1])
+
+
+@check("responses.stream.early-error", Level.MUST, "SDK: errors are raised by status; llama.cpp tests")
+def early_error(ctx: Context) -> None:
+    """An error before the first byte is an HTTP status, not a 200 with an error inside."""
+    there(ctx)
+    refused(ctx.post(RESPONSES, body(ctx, 123, stream=True)), (400, 422), "a bad request that asks for a stream")
+
+
+def _provocations(ctx: Context) -> tuple[JsonObject, ...]:
+    """Requests that are wrong where few servers look before they begin to answer."""
+    call = {"type": "function_call", "call_id": "call_conformance1", "name": LOOK["name"], "arguments": '{"location":'}
+    output = {"type": "function_call_output", "call_id": call["call_id"], "output": "sunny"}
+    short = {"type": "string", "minLength": 9, "maxLength": 2}
+    schema = {"type": "object", "properties": {"a": short}, "required": ["a"], "additionalProperties": False}
+    form = {"type": "json_schema", "name": "impossible", "schema": schema, "strict": True}
+    return (
+        body(ctx, [message("user", "How is Paris?"), call, output], tools=[LOOK], stream=True),
+        body(ctx, "Hello!", text={"format": form}, stream=True),
+    )
+
+
+@check("responses.stream.failure", Level.MUST, "Open Responses: response.failed; SDK: an error event is raised")
+def failure(ctx: Context) -> None:
+    """A stream that fails on the way says so and ends with response.failed; it never just stops.
+
+    Tried with a call whose arguments are no JSON and a schema that nothing fits. A server that refuses both, or
+    answers them, shows nothing here.
+    """
+    there(ctx)
+    failed = 0
+    for request in _provocations(ctx):
+        sample = ctx.stream(RESPONSES, request)
+        if sample.status == 200:
+            require(not sample.broken, "response.failed before the end of the stream", sample.broken)
+            hold(Rule.LIFECYCLE, "", sample)
+            failed += read(sample)[-1][1].get("type") == "response.failed"
+    cooperation(failed > 0, "nothing made the server fail on the way")
+    tell(ctx, body(ctx, max_output_tokens=FEW), "a request after the failure")
+
+
+CHECKS = (
+    framing,
+    lifecycle,
+    sequence,
+    names,
+    nesting,
+    identity,
+    text,
+    status,
+    arguments,
+    reasoning,
+    incomplete,
+    same_text,
+    stored,
+    sdk,
+    writes,
+    done,
+    early_error,
+    failure,
+)

@@ -1,0 +1,204 @@
+"""Checks on what a server keeps between responses: chains by previous_response_id, and the kept responses themselves.
+
+Whether an earlier turn is in the prompt shows in the count of input tokens, so that no check depends on a model that
+remembers well. Knows nothing of streams.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from ..check import Level, Unsupported, check
+from ..context import Context
+from ..shapes import JsonObject, accepted, cooperation, dig, offered, refused, require
+from ..talk_responses import (
+    FEW,
+    LOOK,
+    RESPONSES,
+    Answer,
+    answer,
+    body,
+    budget,
+    calling,
+    forced,
+    message,
+    post,
+    tell,
+    there,
+)
+
+NOBODY = "resp_conformance_no_such_response"
+ASK = "What is the code word? Answer with the code word only."
+
+
+def kept(ctx: Context, request: JsonObject) -> Answer:
+    """A response the server keeps; what it has to be kept for is the check's own matter."""
+    return tell(ctx, request | {"store": True})
+
+
+def next_turn(ctx: Context, before: Answer, given: object, **fields: object) -> Answer:
+    """The answer to a request that goes on from a kept one; Unsupported where chains are refused as such."""
+    request = body(ctx, given, previous_response_id=before.id, store=True, **fields)
+    return answer(offered(post(ctx, request), "previous_response_id"))
+
+
+@check("state.recall", Level.MUST, "OpenAPI: previous_response_id makes a conversation")
+def recall(ctx: Context) -> None:
+    """A turn that names the one before it has that turn's input and output in its prompt.
+
+    Shown by a word that only the first turn holds. A model that does not recall it is asked again with the whole
+    history in the input: then the two requests have to be the same length, and get the same answer.
+    """
+    nonce = secrets.token_hex(4)
+    opening = f"The code word is {nonce}. Remember it, and say OK."
+    first = kept(ctx, body(ctx, opening, max_output_tokens=budget(ctx)))
+    second = next_turn(ctx, first, ASK, max_output_tokens=budget(ctx))
+    if nonce in second.text:
+        return
+    alone = tell(ctx, body(ctx, ASK, max_output_tokens=FEW))
+    require(second.prompt > alone.prompt, f"more than {alone.prompt} input tokens with a turn before", second.prompt)
+    history = [message("user", opening), *first.items, message("user", ASK)]
+    whole = tell(ctx, body(ctx, history, max_output_tokens=budget(ctx)))
+    cooperation((whole.prompt, whole.text) == (second.prompt, second.text), "the model does not recall the word")
+
+
+@check("state.tool-chain", Level.MUST, "OpenAPI: function_call_output answers a call of the previous response")
+def tool_chain(ctx: Context) -> None:
+    """A chain of three: a call, its output alone, and a question; each turn has all before it in its prompt."""
+    calling(ctx, LOOK)  # unsupported or inconclusive where there is no call to go on from
+    first = kept(ctx, forced(ctx, LOOK))
+    cooperation(bool(first.calls), "no call this time")
+    outputs = [
+        {"type": "function_call_output", "call_id": dig(call, "call_id"), "output": '{"sky": "sunny"}'}
+        for call in first.calls
+    ]
+    second = next_turn(ctx, first, outputs, tools=[LOOK])
+    third = next_turn(ctx, second, "Thank you. Anything else?", tools=[LOOK])
+    lengths = [first.prompt, second.prompt, third.prompt]
+    require(lengths[0] < lengths[1] < lengths[2], "input tokens that grow with every turn", lengths)
+    echoed = third.raw.get("previous_response_id")
+    require(echoed == second.id, f"previous_response_id {second.id}", echoed)
+
+
+@check("state.unknown-id", Level.MUST, "OpenAI practice: 400 or 404; ignored silently it loses the conversation")
+def unknown_id(ctx: Context) -> None:
+    """A previous_response_id that is not there is refused, not ignored."""
+    request = body(ctx, "Go on.", previous_response_id=NOBODY, max_output_tokens=FEW)
+    refused(post(ctx, request), (400, 404), "an unknown previous_response_id")
+
+
+@check("state.unknown-code", Level.SHOULD, "OpenAI practice: error.code previous_response_not_found")
+def unknown_code(ctx: Context) -> None:
+    """The refusal has the code previous_response_not_found and names the parameter."""
+    request = body(ctx, "Go on.", previous_response_id=NOBODY, max_output_tokens=FEW)
+    error = dig(refused(post(ctx, request), (400, 404), "an unknown previous_response_id").json(), "error")
+    require(dig(error, "code") == "previous_response_not_found", "code previous_response_not_found", error)
+    require(dig(error, "param") == "previous_response_id", "param previous_response_id", error)
+
+
+@check("state.instructions", Level.SHOULD, "OpenAPI: instructions of a previous response are not carried over")
+def instructions(ctx: Context) -> None:
+    """Instructions are in the prompt of their own turn, and not in that of the next."""
+    rules = "Be brief. " * 80
+    bare = tell(ctx, body(ctx, "Hello!", max_output_tokens=FEW))
+    told = kept(ctx, body(ctx, "Hello!", max_output_tokens=FEW, instructions=rules))
+    more = told.prompt - bare.prompt
+    require(more >= 80, "at least 80 input tokens more with 160 words of instructions", more)
+    after = next_turn(ctx, told, "Hello again!", max_output_tokens=FEW)
+    require(after.prompt < told.prompt, f"fewer than {told.prompt} input tokens without them", after.prompt)
+    require(after.raw.get("instructions") is None, "instructions null", after.raw.get("instructions"))
+
+
+@check("state.branch", Level.SHOULD, "OpenAPI: any kept response can be continued, any number of times")
+def branch(ctx: Context) -> None:
+    """Two turns that go on from the same response know nothing of each other."""
+    first = kept(ctx, body(ctx, "Hello!", max_output_tokens=FEW))
+    pair = [next_turn(ctx, first, "Count from 1 to 20.") for _ in range(2)]
+    require(pair[0].id != pair[1].id, "two responses", pair[0].id)
+    lengths = [got.prompt for got in pair]
+    require(lengths[0] == lengths[1], "the same input tokens for both", lengths)
+
+
+@check("state.replay", Level.MUST, "vLLM tests: a client may send the whole history and keep it to itself")
+def replay(ctx: Context) -> None:
+    """The whole history as input works without kept responses: output items as they came, and without their ids."""
+    first = tell(ctx, body(ctx, "Hello!"))
+    bare = [{name: value for name, value in item.items() if name not in ("id", "status")} for item in first.items]
+    spoken = [item for item in bare if item.get("type") != "reasoning"]  # a reasoning item is known by its id
+    for what, items in (("output items as they came", first.items), ("output items without ids", spoken)):
+        history = [message("user", "Hello!"), *items, message("user", "Go on.")]
+        got = tell(ctx, body(ctx, history, max_output_tokens=FEW), what)
+        alone = tell(ctx, body(ctx, "Go on.", max_output_tokens=FEW))
+        require(got.prompt > alone.prompt, f"more than {alone.prompt} input tokens with a history", got.prompt)
+
+
+def _stored(ctx: Context) -> Answer:
+    """A response that GET gives back, or Unsupported: then nothing is kept that could be asked for."""
+
+    def take() -> Answer:
+        first = kept(ctx, body(ctx, "Hello!", max_output_tokens=FEW))
+        reply = ctx.get(f"{RESPONSES}/{first.id}")
+        if reply.status in (404, 405, 501):
+            raise Unsupported(f"GET {RESPONSES}/{{id}}: {reply.brief}")
+        accepted(reply, "GET a kept response")
+        return first
+
+    there(ctx)
+    return ctx.once("responses-stored", take)
+
+
+@check("state.get", Level.SHOULD, "OpenAPI: GET /responses/{id}")
+def get(ctx: Context) -> None:
+    """A kept response is given back as it was."""
+    first = _stored(ctx)
+    again = accepted(ctx.get(f"{RESPONSES}/{first.id}"), "GET a kept response").json()
+    differing = {name: [first.raw.get(name), again.get(name)] for name in {*first.raw, *again}}
+    shown = {name: pair for name, pair in sorted(differing.items()) if pair[0] != pair[1]}
+    require(not shown, "the response as it was", shown)
+
+
+@check("state.store-false", Level.SHOULD, "Open Responses: store false keeps nothing")
+def store_false(ctx: Context) -> None:
+    """A response that was not to be kept is a 404 afterwards, and no turn can go on from it."""
+    _stored(ctx)
+    first = tell(ctx, body(ctx, "Hello!", max_output_tokens=FEW))
+    refused(ctx.get(f"{RESPONSES}/{first.id}"), (404,), "GET a response with store: false")
+    request = body(ctx, "Go on.", previous_response_id=first.id, max_output_tokens=FEW)
+    refused(post(ctx, request), (400, 404), "going on from a response with store: false")
+
+
+@check("state.delete", Level.SHOULD, "OpenAPI: DELETE /responses/{id}; SDK responses.delete")
+def delete(ctx: Context) -> None:
+    """A deleted response is gone."""
+    _stored(ctx)
+    first = kept(ctx, body(ctx, "Hello!", max_output_tokens=FEW))
+    offered(ctx.send("DELETE", f"{RESPONSES}/{first.id}"), "DELETE a response")
+    refused(ctx.get(f"{RESPONSES}/{first.id}"), (404,), "GET a deleted response")
+    refused(ctx.send("DELETE", f"{RESPONSES}/{first.id}"), (404,), "DELETE a deleted response")
+
+
+@check("state.input-items", Level.SHOULD, "OpenAPI: GET /responses/{id}/input_items; SDK strict")
+def input_items(ctx: Context) -> None:
+    """The input of a kept response is listed, each item with an id."""
+    first = _stored(ctx)
+    reply = offered(ctx.get(f"{RESPONSES}/{first.id}/input_items"), "GET input_items").json()
+    require(dig(reply, "object") == "list", 'object "list"', reply)
+    items = dig(reply, "data")
+    require(len(items) == 1, "the one item that was asked", items)
+    require(bool(dig(items, 0, "id")), "an id for every item", items)
+    require("Hello!" in str(dig(items, 0, "content")), "the text that was asked", items)
+
+
+CHECKS = (
+    recall,
+    tool_chain,
+    unknown_id,
+    unknown_code,
+    instructions,
+    branch,
+    replay,
+    get,
+    store_false,
+    delete,
+    input_items,
+)
