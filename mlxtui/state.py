@@ -27,6 +27,7 @@ from mlxtui.events import (
     ServerStopping,
 )
 from mlxtui.row import BUCKET, Row, RowState
+from mlxtui.totals import Totals
 
 ModelStatus = Literal["none", "loading", "ready", "down"]
 
@@ -71,17 +72,6 @@ class Memory:
     peak_bytes: int = 0
     cache_bytes: int = 0
     cache_entries: int = 0
-
-
-@dataclass(slots=True)
-class Totals:
-    """Since the server started."""
-
-    requests: int = 0
-    failed: int = 0
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    completion_tokens: int = 0
 
 
 @dataclass(slots=True)
@@ -171,7 +161,7 @@ class State:
             "server": _flat(self.server),
             "model": _flat(self.model),
             "memory": _flat(self.memory),
-            "totals": _flat(self.totals),
+            "totals": self.totals.to_json(),
             "requests": [_flat(row) for row in self.requests.values()],
             "finished": [_flat(row) for row in self.finished],
             "seconds": [_flat(second) for second in self.seconds],
@@ -187,7 +177,10 @@ class State:
         """
         try:
             state = cls(
-                Server(**data["server"]), Model(**data["model"]), Memory(**data["memory"]), Totals(**data["totals"])
+                Server(**data["server"]),
+                Model(**data["model"]),
+                Memory(**data["memory"]),
+                Totals.from_json(data["totals"]),
             )
             state.requests = {row["id"]: Row(**row) for row in data["requests"]}
             state.finished.extend(Row(**row) for row in data["finished"])
@@ -297,14 +290,6 @@ def _finished(state: State, event: RequestFinished) -> None:
         return
     row.end(event)
     state.finished.append(row)
-    _count(state.totals, event)
+    state.totals.count(row.endpoint, event)
     if event.outcome == "error":
         _log(state, event.t, "error", f"{event.status} {event.error or 'failed'}", event.id)
-
-
-def _count(totals: Totals, event: RequestFinished) -> None:
-    totals.requests += 1
-    totals.failed += event.outcome == "error"
-    totals.prompt_tokens += event.prompt_tokens
-    totals.cached_tokens += event.cached_tokens
-    totals.completion_tokens += event.completion_tokens

@@ -22,7 +22,7 @@ from mlxtui.api.completions import WireCompletion
 from mlxtui.api.parameters import Parameter
 from mlxtui.api.tokens import WirePrompt, WireTokens
 
-JSON, SSE = "application/json", "text/event-stream"
+JSON, SSE, TEXT = "application/json", "text/event-stream", "text/plain"
 Schema = dict[str, Any]
 
 ABOUT = (
@@ -55,6 +55,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("get", "/openapi.json", "This document."),
     Endpoint("get", "/health", "Alive, with counts of requests; needs no API key."),
     Endpoint("get", "/ready", "200 when the engine can answer, else 503 and why."),
+    Endpoint("get", "/metrics", "Counters, gauges and histograms for Prometheus.", answers=(TEXT,)),
     Endpoint("get", "/mlxtui/events", "What happens: a snapshot, then events.", answers=(SSE,)),
     Endpoint("get", "/mlxtui/requests/{id}", "One request: what was asked, answered and measured."),
     Endpoint("get", "/mlxtui/requests/{id}/output", "The output of one request as it grows.", answers=(SSE,)),

@@ -16,6 +16,7 @@ from mlxtui.errors import ApiError, Cancelled, NotFound, Unavailable
 from mlxtui.events import to_json
 from mlxtui.server.answers import json_response
 from mlxtui.server.exchange import Exchange, Ledger
+from mlxtui.server.metrics import CONTENT_TYPE, Metrics
 from mlxtui.server.sse import KEEPALIVE, event, event_stream
 from mlxtui.settings import Settings
 from mlxtui.types import CallArguments, CallStart, Delta, Reasoning, Text
@@ -26,7 +27,7 @@ PACE = 0.05
 
 def routes(engine: Engine, bus: Bus, ledger: Ledger, settings: Settings, stop: Callable[[], None]) -> Blueprint:
     """`stop` begins the server's shutdown and returns at once."""
-    blueprint = Blueprint("monitor", __name__)
+    blueprint, scraped = Blueprint("monitor", __name__), Metrics(lambda: bus.state)
 
     @blueprint.get("/health")
     async def health() -> Response:
@@ -42,6 +43,10 @@ def routes(engine: Engine, bus: Bus, ledger: Ledger, settings: Settings, stop: C
             why = "shutting down" if ledger.closing else status.detail
             raise Unavailable(f"not ready: {why}", retry_after=status.retry_after or 1.0)
         return json_response({"status": "ready", "model": engine.model.id if engine.model else None})
+
+    @blueprint.get("/metrics")
+    async def metrics() -> Response:
+        return Response(scraped.text(), content_type=CONTENT_TYPE)
 
     @blueprint.get("/mlxtui/events")
     async def events() -> Response:
