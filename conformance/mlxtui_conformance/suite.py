@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 from .areas import (
+    calls,
     chat,
     concurrency,
     discovery,
@@ -34,7 +35,7 @@ AREAS: tuple[tuple[str, tuple[Check, ...]], ...] = (
     ("Structured output", structured.CHECKS),
     ("Reasoning", reasoning.CHECKS),
     ("Sampling and log probabilities", sampling.CHECKS),
-    ("Tools", tools.CHECKS),
+    ("Tools", tools.CHECKS + calls.CHECKS),
     ("Usage and cache", usage.CHECKS),
     ("Errors", errors.CHECKS),
     ("Concurrency", concurrency.CHECKS),

@@ -10,12 +10,13 @@ from mlxtui_conformance.suite import CHECKS
 
 from .conftest import aim
 from .fake.defects_answers import ANSWERS
+from .fake.defects_calls import CALLS
 from .fake.defects_forms import FORMS
 from .fake.defects_minds import MINDS
 from .fake.defects_streams import STREAMING
 from .fake.server import Defect, Server
 
-DEFECTS = ANSWERS + STREAMING + FORMS + MINDS
+DEFECTS = ANSWERS + STREAMING + CALLS + FORMS + MINDS
 BY_ID = {check.id: check for check in CHECKS}
 
 

@@ -143,7 +143,7 @@ def stream(ctx: Context) -> None:
     sample = ctx.stream(CHAT, asked | {"stream": True})
     accepted(sample, "a streamed call")
     parts = chunks(sample)
-    calls = _assembled(parts)
+    calls = assembled(parts)
     text = joined(parts).content
     # Text without a trace of the call is a change of the model's mind; a call that vanished in the
     # stream, or came through as text, is what this check is about.
@@ -154,7 +154,7 @@ def stream(ctx: Context) -> None:
     require(joined(parts).finish == "tool_calls", "finish_reason tool_calls", joined(parts).finish)
 
 
-def _assembled(parts: list[JsonObject]) -> list[JsonObject]:
+def assembled(parts: list[JsonObject]) -> list[JsonObject]:
     """Put the deltas together as the official accumulator does, but say what it stumbles over."""
     calls: list[JsonObject] = []
     for piece in choices(parts):
