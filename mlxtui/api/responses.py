@@ -101,11 +101,11 @@ def request(asked: Asked, history: Sequence[Item], key: SealKey) -> Request:
 
 def renamed(error: ApiError) -> ApiError:
     """`error` in the names of this API: the engine and the pipeline know only those of chat."""
-    name, bracket, rest = (error.param or "").partition("[")
+    name = (error.param or "").partition("[")[0]
     if name not in PARAMS:
         return error
     ours = copy(error)
-    ours.param = PARAMS[name] + bracket + rest
+    ours.param = PARAMS[name]  # without an index: messages are not counted as items are
     return ours
 
 

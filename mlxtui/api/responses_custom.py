@@ -10,57 +10,58 @@ import json
 import re
 
 _HEAD = re.compile(r'\s*\{\s*"input"\s*:\s*"')
-_HEAD_SO_FAR = re.compile(r'\s*(\{\s*("(i(n(p(u(t("\s*(:\s*)?)?)?)?)?)?)?)?)?')
-_WHOLE = re.compile(
-    r'(?:[^"\\]|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[0-9a-fA-F]{4}|\\u(?![dD][89abAB])[0-9a-fA-F]{4}|\\[^u])*'
+_HIGH, _LOW = r"\\u[dD][89abAB][0-9a-fA-F]{2}", r"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_ESCAPE = (
+    rf"{_HIGH}{_LOW}"
+    rf"|{_HIGH}(?=[^\\]|\\[^u]|\\u(?:[^dD]|[dD][^c-fC-F]))"  # nothing that could still make it a pair
+    r"|\\u(?![dD][89abAB])[0-9a-fA-F]{4}"
+    r"|\\u(?=[0-9a-fA-F]{0,3}[^0-9a-fA-F])"  # no escape at all
+    r"|\\[^u]"
 )
+_WHOLE = re.compile(rf'(?:[^"\\]|{_ESCAPE})*', re.DOTALL)
+_ESCAPES = re.compile(_ESCAPE, re.DOTALL)
 _LONE = re.compile("[\ud800-\udfff]")
 
 
 class CustomInput:
     def __init__(self) -> None:
-        self._buffer = ""  # what is not yet told
-        self._arguments: list[str] = []
-        self._inside: bool | None = None  # in the string; None: not known yet
+        self._buffer = ""  # not yet read
+        self._inside = False  # the string, or past it
         self._closed = False
 
     def feed(self, text: str) -> str:
         """The input that `text` adds."""
-        self._arguments.append(text)
-        if self._closed or self._inside is False:
+        if self._closed:
             return ""
         self._buffer += text
-        if self._inside is None:
-            self._enter()
+        if not self._inside and (head := _HEAD.match(self._buffer)):
+            self._inside, self._buffer = True, self._buffer[head.end() :]
         return self._read() if self._inside else ""
 
     def finish(self) -> str:
         """What is still to tell when the arguments end."""
-        if self._inside:
-            return ""
-        return _made_out("".join(self._arguments))
-
-    def _enter(self) -> None:
-        if head := _HEAD.match(self._buffer):
-            self._inside, self._buffer = True, self._buffer[head.end() :]
-        elif not _HEAD_SO_FAR.fullmatch(self._buffer):
-            self._inside = False
+        return "" if self._inside else _made_out(self._buffer)
 
     def _read(self) -> str:
         whole = _WHOLE.match(self._buffer)
-        assert whole is not None  # it matches nothing, too
-        self._buffer = self._buffer[whole.end() :]
+        said = whole[0] if whole else ""
+        self._buffer = self._buffer[len(said) :]
         self._closed = self._buffer.startswith('"')
-        return _unescaped(whole[0])
+        return _ESCAPES.sub(_unescaped, said)
 
 
-def _unescaped(text: str) -> str:
-    """The words of a JSON string; half a surrogate pair, which UTF-8 can't carry, becomes U+FFFD."""
+def _unescaped(escape: re.Match[str]) -> str:
+    """What JSON means by it; what it has no meaning for stays as it is."""
     try:
-        said: str = json.loads(f'"{text}"', strict=False)
-    except ValueError:  # an escape that JSON has not
-        said = text
-    return _LONE.sub("\ufffd", said)
+        said: str = json.loads(f'"{escape[0]}"')
+    except ValueError:
+        return escape[0]
+    return _sendable(said)
+
+
+def _sendable(text: str) -> str:
+    """Half a surrogate pair, which UTF-8 can't carry, becomes U+FFFD."""
+    return _LONE.sub("\ufffd", text)
 
 
 def _made_out(arguments: str) -> str:
@@ -68,8 +69,8 @@ def _made_out(arguments: str) -> str:
         said = json.loads(arguments)
     except (ValueError, RecursionError):
         return arguments
-    if isinstance(said, dict) and isinstance(said.get("input"), str):
-        said = said["input"]
-    elif isinstance(said, dict) and len(said) == 1:
-        said = next(iter(said.values()))
-    return _LONE.sub("\ufffd", said) if isinstance(said, str) else arguments
+    if isinstance(said, dict) and len(said) > 1:
+        said = said.get("input")
+    elif isinstance(said, dict):
+        said = next(iter(said.values()), None)
+    return _sendable(said) if isinstance(said, str) else arguments

@@ -28,25 +28,27 @@ PREFIXES = {
     "reasoning": "rs",
     "compaction": "cmp",
 }
-DEFAULTS: Mapping[str, Mapping[str, Any]] = {
-    "message": {"status": "completed"},
-    "function_call": {"status": "completed"},
-    "function_call_output": {"status": "completed"},
-    "custom_tool_call": {"status": "completed"},
-    "custom_tool_call_output": {"status": "completed"},
-    "reasoning": {"summary": []},
+WITH_STATUS = ("message", "function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output")
+PART_TYPES = {
+    ("message", "content"): "input_text",
+    ("reasoning", "content"): "reasoning_text",
+    ("reasoning", "summary"): "summary_text",
+    ("function_call_output", "output"): "input_text",
+    ("custom_tool_call_output", "output"): "input_text",
 }
+"""What the parts of a field are, whatever the client called them; but for an assistant's message."""
 SUMMARY = "Summary of the conversation so far:\n\n"
 
 
 def normalised(item: WireItem) -> Item:
     """The item as it is kept and given back: with its type, an id and a status, its content in parts."""
-    said = {key: value for key, value in item.model_dump().items() if value is not None}
-    kind = item.type
-    said["id"] = item.id or f"{PREFIXES.get(kind, 'item')}_{uuid4().hex}"
-    if kind == "message":
-        said["content"] = [_part(part, said["role"]) for part in said["content"]]
-    return {**DEFAULTS.get(kind, {}), **said}
+    said = {key: value for key, value in item.model_dump(exclude_unset=True).items() if value is not None}
+    said |= {"type": item.type, "id": item.id or f"{PREFIXES.get(item.type, 'item')}_{uuid4().hex}"}
+    if item.type in WITH_STATUS:
+        said.setdefault("status", "completed")
+    if item.type == "reasoning":
+        said.setdefault("summary", [])
+    return said | _parts(said)
 
 
 def compaction(text: str, key: SealKey) -> Item:
@@ -83,7 +85,8 @@ class _Conversation:
             case "message":
                 self.messages.append({"role": item["role"], "content": text_of(item["content"])})
             case "reasoning":
-                self._assistant("reasoning", self._thought(item, path))
+                if text := self._thought(item, path):
+                    self._assistant("reasoning", text)
             case "function_call":
                 self._call(item, item["arguments"])
             case "custom_tool_call":
@@ -96,7 +99,8 @@ class _Conversation:
 
     def _assistant(self, field: str, text: str) -> None:
         turn = self._turn()
-        turn[field] = f"{turn[field]}\n\n{text}" if turn.get(field) and text else turn.get(field) or text
+        said = [turn.get(field), text]
+        turn[field] = "\n\n".join(part for part in said if part)
 
     def _call(self, item: Item, arguments: str) -> None:
         function = {"name": self._model_name(item), "arguments": arguments}
@@ -128,12 +132,18 @@ def text_of(content: Any) -> str:
     return "".join(part["refusal"] if part["type"] == "refusal" else part["text"] for part in content)
 
 
-def _part(part: Mapping[str, Any], role: str) -> dict[str, Any]:
-    """Who speaks says whether text is input or output, whatever the client called it."""
-    said = {key: value for key, value in part.items() if value is not None}
-    if role != "assistant":
-        return {**said, "type": "input_text", "text": text_of([part])}
-    return said if part["type"] == "refusal" else {"annotations": [], **said, "type": "output_text"}
+def _parts(said: Item) -> dict[str, Any]:
+    if said.get("role") == "assistant":
+        return {"content": [_spoken(part) for part in said["content"]]}
+    return {
+        field: [{**part, "type": type, "text": text_of([part])} for part in said[field]]
+        for (kind, field), type in PART_TYPES.items()
+        if kind == said["type"] and isinstance(said.get(field), list)
+    }
+
+
+def _spoken(part: Mapping[str, Any]) -> Mapping[str, Any]:
+    return part if part["type"] == "refusal" else {"annotations": [], **part, "type": "output_text"}
 
 
 def _one_opening(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:

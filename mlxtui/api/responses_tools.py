@@ -15,6 +15,7 @@ from mlxtui.api.responses_wire import AnyTool, WireChosen, WireCustomTool, WireN
 from mlxtui.errors import InvalidRequest
 
 Mode = Literal["none", "auto", "required"]
+MAX_NAME = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Toolbox:
         self.offered: dict[str, Offered] = {}
         for path, namespace, tool in found:
             alike = namespace is not None and names.count(tool.name) > 1
-            model_name = f"{namespace}__{tool.name}" if alike else tool.name
+            model_name = f"{namespace}__{tool.name}"[-MAX_NAME:] if alike else tool.name
             if model_name in self.offered:
                 raise InvalidRequest(f"two tools are named {model_name!r}", param=f"{path}.name")
             self.offered[model_name] = Offered(model_name, tool.name, namespace, tool)
