@@ -54,11 +54,10 @@ def body(ctx: Context, given: object = COUNT, /, **fields: Any) -> JsonObject:
     return {name: value for name, value in (request | fields).items() if value is not ...}
 
 
-def forced(ctx: Context, tool: JsonObject, **fields: Any) -> JsonObject:
+def forced(ctx: Context, tool: JsonObject, given: str = QUESTION) -> JsonObject:
     """A request that has to call this tool, whatever it says."""
     choice = {"type": tool["type"], "name": tool["name"]}
-    room = max(256, budget(ctx))
-    return body(ctx, QUESTION, **({"tools": [tool], "tool_choice": choice, "max_output_tokens": room} | fields))
+    return body(ctx, given, tools=[tool], tool_choice=choice, max_output_tokens=max(256, budget(ctx)))
 
 
 def there(ctx: Context) -> None:
@@ -149,10 +148,10 @@ def plain(ctx: Context) -> Answer:
 
 
 def calling(ctx: Context, tool: JsonObject) -> Answer:
-    """An answer that was made to call this tool; a call that was cut off is the model's doing."""
+    """An answer that was made to call this tool by force alone; one that was cut off is the model's doing."""
 
     def take() -> Answer:
-        got = answer(offered(post(ctx, forced(ctx, tool)), f"a forced {tool['type']} tool"))
+        got = answer(offered(post(ctx, forced(ctx, tool, "Hello!")), f"a forced {tool['type']} tool"))
         cooperation(bool(got.calls) or got.raw["status"] == "completed", "the call was not finished in time")
         return got
 

@@ -16,7 +16,6 @@ from ..talk_responses import (
     LOOK,
     RESPONSES,
     Answer,
-    answer,
     body,
     budget,
     calling,
@@ -37,9 +36,19 @@ def kept(ctx: Context, request: JsonObject) -> Answer:
 
 
 def next_turn(ctx: Context, before: Answer, given: object, **fields: object) -> Answer:
-    """The answer to a request that goes on from a kept one; Unsupported where chains are refused as such."""
-    request = body(ctx, given, previous_response_id=before.id, store=True, **fields)
-    return answer(offered(post(ctx, request), "previous_response_id"))
+    """The answer to a request that goes on from a kept one."""
+    return kept(ctx, body(ctx, given, previous_response_id=before.id, **fields))
+
+
+def chains(ctx: Context) -> None:
+    """Unsupported where previous_response_id is refused as such, whatever the turn."""
+
+    def probe() -> None:
+        first = kept(ctx, body(ctx, "Hello!", max_output_tokens=FEW))
+        request = body(ctx, "Hello!", previous_response_id=first.id, max_output_tokens=FEW)
+        offered(post(ctx, request), "previous_response_id")
+
+    ctx.once("responses-chains", probe)
 
 
 @check("state.recall", Level.MUST, "OpenAPI: previous_response_id makes a conversation")
@@ -49,6 +58,7 @@ def recall(ctx: Context) -> None:
     Shown by a word that only the first turn holds. A model that does not recall it is asked again with the whole
     history in the input: then the two requests have to be the same length, and get the same answer.
     """
+    chains(ctx)
     nonce = secrets.token_hex(4)
     opening = f"The code word is {nonce}. Remember it, and say OK."
     first = kept(ctx, body(ctx, opening, max_output_tokens=budget(ctx)))
@@ -65,6 +75,7 @@ def recall(ctx: Context) -> None:
 @check("state.tool-chain", Level.MUST, "OpenAPI: function_call_output answers a call of the previous response")
 def tool_chain(ctx: Context) -> None:
     """A chain of three: a call, its output alone, and a question; each turn has all before it in its prompt."""
+    chains(ctx)
     calling(ctx, LOOK)  # unsupported or inconclusive where there is no call to go on from
     first = kept(ctx, forced(ctx, LOOK))
     cooperation(bool(first.calls), "no call this time")
@@ -99,6 +110,7 @@ def unknown_code(ctx: Context) -> None:
 @check("state.instructions", Level.SHOULD, "OpenAPI: instructions of a previous response are not carried over")
 def instructions(ctx: Context) -> None:
     """Instructions are in the prompt of their own turn, and not in that of the next."""
+    chains(ctx)
     rules = "Be brief. " * 80
     bare = tell(ctx, body(ctx, "Hello!", max_output_tokens=FEW))
     told = kept(ctx, body(ctx, "Hello!", max_output_tokens=FEW, instructions=rules))
@@ -112,6 +124,7 @@ def instructions(ctx: Context) -> None:
 @check("state.branch", Level.SHOULD, "OpenAPI: any kept response can be continued, any number of times")
 def branch(ctx: Context) -> None:
     """Two turns that go on from the same response know nothing of each other."""
+    chains(ctx)
     first = kept(ctx, body(ctx, "Hello!", max_output_tokens=FEW))
     pair = [next_turn(ctx, first, "Count from 1 to 20.") for _ in range(2)]
     require(pair[0].id != pair[1].id, "two responses", pair[0].id)

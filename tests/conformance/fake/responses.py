@@ -62,7 +62,7 @@ def respond(method: str, path: str, request: Any, store: Store, mumbling: bool) 
     id, _, action = rest.strip("/").partition("/")
     if not id or id == "input_tokens":
         _only("POST", method)
-        return _counted(request, store) if id else _create(request, store, mumbling)
+        return (_counted if id else _create)(request, store, mumbling)
     if id not in store:
         raise Refusal(404, f"no response {id}", None, "not_found", "not_found_error")
     kept = store[id]
@@ -93,8 +93,9 @@ def _listed(items: list[Json]) -> Json:
     return {"object": "list", "data": found, **ends, "has_more": False}
 
 
-def _counted(request: Any, store: Store) -> Json:
-    chat = _chat(_checked(request), _history(request, store) + normal(request["input"]))
+def _counted(request: Any, store: Store, mumbling: bool) -> Json:
+    checked = _checked(request)
+    chat = _chat(checked, _history(checked, store) + normal(checked["input"]), mumbling)
     return {"object": "response.input_tokens", "input_tokens": prompt_length(chat)}
 
 
@@ -122,12 +123,14 @@ def _history(request: Json, store: Store) -> list[Json]:
     return store[previous].history
 
 
-def _chat(request: Json, items: list[Json]) -> Json:
+def _chat(request: Json, items: list[Json], mumbling: bool) -> Json:
     """The same as a chat request, which the brain understands."""
     told = request.get("instructions")
     first = [{"role": "system", "content": told}] if told else []
     tools, choice = offers(request)
     chat: Json = {"messages": first + messages(items), "tools": tools, "tool_choice": choice}
+    if mumbling:
+        chat["messages"][-1]["content"] = "Mumble."
     form = (request.get("text") or {}).get("format") or {}
     if form.get("type") == "json_schema":
         chat["response_format"] = {"type": "json_schema", "json_schema": form}
@@ -138,9 +141,7 @@ def _create(request: Any, store: Store, mumbling: bool) -> Json | list[Json]:
     checked = _checked(request)
     asked = normal(checked["input"])
     items = _history(checked, store) + asked
-    chat = _chat(checked, items)
-    if mumbling:
-        chat["messages"][-1]["content"] = "Mumble."
+    chat = _chat(checked, items, mumbling)
     prompt = prompt_length(chat)
     if prompt >= CONTEXT:
         raise Refusal(400, f"more than {CONTEXT} tokens", "input", "context_length_exceeded")
