@@ -27,6 +27,7 @@ from mlxtui.server.app import create_app
 from mlxtui.server.exchange import Ledger
 from mlxtui.server.recorder import Answer
 from mlxtui.settings import Settings
+from mlxtui.store.database import Store
 
 PATIENCE = 20.0
 """Seconds for one answer; nothing in a replay waits, so one that takes longer hangs."""
@@ -80,7 +81,8 @@ async def _replay(recorded: Recording) -> list[Replayed]:
     bus = Bus()
     engine = ReplayEngine(runs, model_from_json(recorded.header.model), None, bus.publish)
     ledger = Ledger(bus.publish)
-    app = create_app(engine, bus, ledger, _settings(exchanges), lambda: None)
+    store = Store()
+    app = create_app(engine, bus, ledger, _settings(exchanges), lambda: None, store)
     await engine.start()
     tasks: dict[str, asyncio.Task[Replayed]] = {}
     for exchange in exchanges:
@@ -89,6 +91,7 @@ async def _replay(recorded: Recording) -> list[Replayed]:
     results = await asyncio.gather(*tasks.values())
     await ledger.drain(0)
     await engine.close()
+    await store.close()
     return results
 
 

@@ -36,6 +36,7 @@ from mlxtui.server.console import Console, Printer
 from mlxtui.server.exchange import Ledger
 from mlxtui.server.recorder import Recorder, RecordingEngine
 from mlxtui.settings import Settings
+from mlxtui.store.database import Retention, Store
 
 FLUSH = 2.0
 """Seconds that answered connections get to close after the drain; a client that reads nothing can't hold us."""
@@ -64,7 +65,9 @@ class _Server:
         self._bus = Bus()
         self._ledger = Ledger(self._publish)
         logger = logs.configure(self._settings, self._bus.publish_threadsafe)
-        engine, app = self._assemble()
+        store = _store(self._settings)
+        await store.open()
+        engine, app = self._assemble(store)
         self._catch_signals()
         self._publish(self._started())
         await engine.start()
@@ -72,17 +75,18 @@ class _Server:
             await self._serve(app, _config(self._listener, logger))
         finally:
             await engine.close()
+            await store.close()
             self._printer.close()
         if self._fault:
             raise self._fault
 
-    def _assemble(self) -> tuple[Engine, ASGIFramework]:
+    def _assemble(self, store: Store) -> tuple[Engine, ASGIFramework]:
         """The engine and the application over it; recorded sessions are played, and recordings made, in between."""
         settings = self._settings
         played = recording.read(settings.replay) if settings.replay else None
         engine = _replay(played, settings, self._publish) if played else EngineProcess(settings, self._publish)
         taped = RecordingEngine(engine) if settings.record else None
-        app = create_app(taped or engine, self._bus, self._ledger, settings, self._stop)
+        app = create_app(taped or engine, self._bus, self._ledger, settings, self._stop, store)
         if played:
             replayed.install(app, played)
         if settings.record and taped:
@@ -142,6 +146,14 @@ class _Server:
         if isinstance(event, EngineDown) and event.retry_in is None and not self._stopping.is_set():
             self._fault = ModelUnusable(event.detail)
             self._stop()
+
+
+def _store(settings: Settings) -> Store:
+    """What is played from a recording leaves nothing behind: its ids come again with the next replay."""
+    if settings.replay:
+        return Store()
+    archive = settings.home / "conversation_logs" if settings.store_archive == "on" else None
+    return Store(settings.store_path, Retention(settings.store_ttl, archive))
 
 
 def _replay(played: Recording, settings: Settings, publish: Callable[[Event], None]) -> Engine:

@@ -5,15 +5,16 @@ Flags come in as a mapping; out goes a checked Settings or a SettingsError that 
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import platformdirs
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from mlxtui.errors import SettingsError
 from mlxtui.types import Sampling
@@ -26,6 +27,8 @@ REASONING_KEYS = {
     "reasoning": ("reasoning",),
     "off": (),
 }
+Seconds = float
+"""A length of time; "off" means without end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +56,12 @@ class Settings:
     min_p: float | None = None
     reasoning_keys: str = "both"
     """The keys of a chat answer that carry its reasoning, one of REASONING_KEYS; "off" keeps it from clients."""
+    store: Path | None = None
+    """Where responses and conversations are kept; None: store.sqlite3 in `home`."""
+    store_ttl: Seconds = 3600.0
+    """Seconds that a chain of responses or a conversation is kept after its last use; "off": for ever."""
+    store_archive: str = "off"
+    """"on": what is kept no longer goes to conversation_logs/ in `home`, as JSON."""
     heartbeat: float = 5.0
     """Seconds of silence on a stream after which a keep-alive comment is sent."""
     grace: float = 10.0
@@ -81,10 +90,16 @@ class Settings:
             raise SettingsError(
                 f"reasoning_keys must be both, reasoning_content, reasoning or off, not {self.reasoning_keys!r}"
             )
+        if self.store_archive not in ("on", "off"):
+            raise SettingsError(f"store_archive must be on or off, not {self.store_archive!r}")
         for name, low, high in _RANGES:
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
                 raise SettingsError(f"{name} must be between {low} and {high}, not {value}")
+
+    @property
+    def store_path(self) -> Path:
+        return self.store or self.home / "store.sqlite3"
 
     @property
     def sampling(self) -> Sampling:
@@ -105,6 +120,7 @@ _RANGES = (
     ("top_p", 0, 1),
     ("top_k", 0, 1 << 20),
     ("min_p", 0, 1),
+    ("store_ttl", 1, math.inf),
     ("heartbeat", 0.05, 60),
     ("grace", 0, 600),
     ("replay_speed", 0, 1000),
@@ -174,6 +190,7 @@ _TYPES: dict[str, Any] = {
     "int | None": int | None,
     "float": float,
     "float | None": float | None,
+    "Seconds": Annotated[float, BeforeValidator(lambda value: math.inf if value == "off" else value)],
     "Path": Path,
     "Path | None": Path | None,
     "tuple[str, ...]": tuple[str, ...],

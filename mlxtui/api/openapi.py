@@ -19,7 +19,9 @@ from mlxtui import __version__
 from mlxtui.api import parameters
 from mlxtui.api.chat_wire import WireChat
 from mlxtui.api.completions import WireCompletion
+from mlxtui.api.conversations import WireMetadata, WireNewConversation, WireNewItems
 from mlxtui.api.parameters import Parameter
+from mlxtui.api.responses_wire import WireResponses
 from mlxtui.api.tokens import WirePrompt, WireTokens
 
 JSON, SSE, TEXT = "application/json", "text/event-stream", "text/plain"
@@ -47,6 +49,21 @@ class Endpoint:
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("post", "/v1/chat/completions", "Answer a conversation.", WireChat, (JSON, SSE)),
     Endpoint("post", "/v1/completions", "Go on with a text.", WireCompletion, (JSON, SSE)),
+    Endpoint("post", "/v1/responses", "Answer items, and keep both.", WireResponses, (JSON, SSE)),
+    Endpoint("post", "/v1/responses/input_tokens", "The length of the prompt that a request makes.", WireResponses),
+    Endpoint("post", "/v1/responses/compact", "One sealed item in the place of a conversation.", WireResponses),
+    Endpoint("get", "/v1/responses/{id}", "A response; with ?stream=true its events.", answers=(JSON, SSE)),
+    Endpoint("delete", "/v1/responses/{id}", "Forget a response."),
+    Endpoint("post", "/v1/responses/{id}/cancel", "Stop a response; what it said so far is kept."),
+    Endpoint("get", "/v1/responses/{id}/input_items", "What a response was asked; ?after, ?limit, ?order."),
+    Endpoint("post", "/v1/conversations", "Begin a conversation.", WireNewConversation),
+    Endpoint("get", "/v1/conversations/{id}", "A conversation without its items."),
+    Endpoint("post", "/v1/conversations/{id}", "Change its metadata.", WireMetadata),
+    Endpoint("delete", "/v1/conversations/{id}", "Forget a conversation; its responses stay."),
+    Endpoint("post", "/v1/conversations/{id}/items", "Add items.", WireNewItems),
+    Endpoint("get", "/v1/conversations/{id}/items", "Its items; ?after, ?limit, ?order."),
+    Endpoint("get", "/v1/conversations/{id}/items/{item}", "One item."),
+    Endpoint("delete", "/v1/conversations/{id}/items/{item}", "Forget one item."),
     Endpoint("get", "/v1/models", "The loaded model, as a list."),
     Endpoint("get", "/v1/models/{name}", "The loaded model; its name may hold slashes."),
     Endpoint("post", "/tokenize", "The tokens of a text or a conversation.", WirePrompt),
@@ -139,8 +156,8 @@ class _Untitled(GenerateJsonSchema):
 
 
 def _bodies() -> dict[str, Schema]:
-    """The wire models and all they are made of, by name."""
-    bodies = {endpoint.body: endpoint.path for endpoint in ENDPOINTS if endpoint.body}
+    """The wire models and all they are made of, by name; the table is that of the first path that takes the model."""
+    bodies = {endpoint.body: endpoint.path for endpoint in reversed(ENDPOINTS) if endpoint.body}
     template = "#/components/schemas/{model}"
     _, found = models_json_schema(
         [(body, "validation") for body in bodies], ref_template=template, schema_generator=_Untitled

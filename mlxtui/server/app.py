@@ -11,12 +11,21 @@ from mlxtui.bus import Bus
 from mlxtui.engine.interface import Engine
 from mlxtui.errors import Cancelled
 from mlxtui.pipeline import Pipeline
-from mlxtui.server import answers, guard, monitor, openai, tokens
-from mlxtui.server.exchange import Ledger
+from mlxtui.server import answers, conversations, guard, monitor, openai, responses, responses_kept, tokens
+from mlxtui.server.exchange import Exchange, Ledger
+from mlxtui.server.responses_turn import Turns
 from mlxtui.settings import Settings
+from mlxtui.store.database import Store
 
 
-def create_app(engine: Engine, bus: Bus, ledger: Ledger, settings: Settings, stop: Callable[[], None]) -> Quart:
+def create_app(
+    engine: Engine,
+    bus: Bus,
+    ledger: Ledger,
+    settings: Settings,
+    stop: Callable[[], None],
+    store: Store,
+) -> Quart:
     """The server's application; `stop` begins its shutdown."""
     app = Quart("mlxtui", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
@@ -25,7 +34,12 @@ def create_app(engine: Engine, bus: Bus, ledger: Ledger, settings: Settings, sto
     app.url_map.merge_slashes = False
     answers.install(app)
     guard.install(app, settings)
-    app.register_blueprint(openai.routes(Pipeline(engine, settings), ledger, settings))
+    pipeline, turns = Pipeline(engine, settings), Turns()
+    app.register_blueprint(openai.routes(pipeline, ledger, settings))
+    app.register_blueprint(responses.routes(pipeline, ledger, settings, store, turns))
+    app.register_blueprint(responses_kept.routes(store, turns, settings))
+    app.register_blueprint(conversations.routes(store, settings))
+    app.register_blueprint(conversations.item_routes(store, settings))
     app.register_blueprint(tokens.routes(engine, settings))
     app.register_blueprint(monitor.routes(engine, bus, ledger, settings, stop))
     app.asgi_app = Attended(app.asgi_app)  # type: ignore[method-assign]
@@ -46,5 +60,6 @@ class Attended:
         try:
             await self._app(scope, receive, send)
         finally:
-            if exchange := scope.get("mlxtui.exchange"):
-                exchange.cancel(Cancelled("the client left"))  # type: ignore[attr-defined]
+            exchange: Exchange | None = scope.get("mlxtui.exchange")  # type: ignore[assignment]
+            if exchange and not exchange.background:
+                exchange.cancel(Cancelled("the client left"))

@@ -18,7 +18,7 @@ from uuid import uuid4
 from mlxtui.api.body import parse_object
 from mlxtui.choice import joined
 from mlxtui.errors import ApiError, Cancelled, Unavailable
-from mlxtui.events import Event, Outcome, RequestFinished, RequestReceived
+from mlxtui.events import Event, Logged, LogLevel, Outcome, RequestFinished, RequestReceived
 from mlxtui.pipeline import Run
 from mlxtui.text import safe_line
 from mlxtui.types import CallArguments, CallStart, Delta, Finish, Reasoning, Started, Text, Timings, Usage
@@ -41,10 +41,13 @@ class Exchange:
         self.body: dict[str, Any] = {}
         self.error: ApiError | None = None
         self.outcome: Outcome | None = None
+        self.background = False
+        """Whether it goes on when its client leaves."""
         self._publish = publish
         self._begun = time.monotonic()
         self._run: Run | None = None
         self._task: asyncio.Task[None] | None = None
+        self._keeper: asyncio.Task[None] | None = None
         self._log: list[Delta] = []
         self._changed = asyncio.Event()
         self._stop_with: ApiError | None = None
@@ -91,11 +94,24 @@ class Exchange:
     def finished(self) -> bool:
         return self.outcome is not None
 
+    @property
+    def over(self) -> bool:
+        """Finished, and its answer is kept where it is to be kept."""
+        return self.finished and (self._keeper is None or self._keeper.done())
+
     def start(self, run: Run) -> None:
         self._run = run
         self._task = asyncio.create_task(self._drive(run), name=f"exchange {self.id}")
         # A task that is cancelled before its first step never enters `_drive`.
         self._task.add_done_callback(lambda _: None if self.finished else self._end_cancelled())
+
+    def keep(self, keeper: asyncio.Task[None]) -> None:
+        """`keeper` stores the answer: the server does not stop before it is done."""
+        self._keeper = keeper
+
+    def tell(self, level: LogLevel, message: str) -> None:
+        """Something about this request that an operator should see."""
+        self._publish(Logged(t=time.time(), level=level, message=safe_line(message, 300), request=self.id))
 
     def cancel(self, reason: ApiError) -> bool:
         """End the run with `reason`; False when it has ended already."""
@@ -110,8 +126,11 @@ class Exchange:
         """Ends the exchange when the block fails: its request never reaches the engine, by its own fault or a bug."""
         try:
             yield
+        except asyncio.CancelledError:
+            self._end_cancelled()
+            raise
         except Exception as error:
-            self._end("error", error if isinstance(error, ApiError) else _internal())
+            self._end("error", error if isinstance(error, ApiError) else internal_error())
             raise
 
     async def started(self) -> None:
@@ -126,9 +145,10 @@ class Exchange:
             raise self.error
 
     async def ended(self) -> None:
-        """Wait until the last event of this exchange is out."""
-        if self._task:
-            await asyncio.wait([self._task])
+        """Wait until the last event of this exchange is out, and its answer kept."""
+        for task in (self._task, self._keeper):
+            if task:
+                await asyncio.wait([task])
 
     async def follow(self, silence: float | None = None) -> AsyncGenerator[tuple[Delta, ...], None]:
         """All deltas so far, then those to come, in batches; an empty batch after `silence` seconds without any.
@@ -168,7 +188,7 @@ class Exchange:
             self._end("error", error)
         except Exception:
             log.exception("request %s broke the server's own code", self.id)
-            self._end("error", _internal())
+            self._end("error", internal_error())
 
     def _end_cancelled(self) -> None:
         self._end("cancelled", self._stop_with or Cancelled("the request was cancelled"))
@@ -239,7 +259,7 @@ class Exchange:
         }
 
 
-def _internal() -> ApiError:
+def internal_error() -> ApiError:
     return ApiError("internal error; the server's log tells more", code="internal_error")
 
 
@@ -270,7 +290,7 @@ class Ledger:
         return self._exchanges.get(id)
 
     def live(self) -> list[Exchange]:
-        return [exchange for exchange in self._exchanges.values() if not exchange.finished]
+        return [exchange for exchange in self._exchanges.values() if not exchange.over]
 
     async def drain(self, grace: float) -> None:
         """Take nothing new, let what runs finish for `grace` seconds, then end the rest with an error in band."""
@@ -288,7 +308,7 @@ class Ledger:
             await exchange.ended()
 
     def _forget_old(self) -> None:
-        done = [exchange for exchange in self._exchanges.values() if exchange.finished]
+        done = [exchange for exchange in self._exchanges.values() if exchange.over]
         size = sum(exchange.size for exchange in done)
         while done and (len(done) > self._kept or size > self._kept_bytes):
             oldest = done.pop(0)

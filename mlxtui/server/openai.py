@@ -47,10 +47,10 @@ def routes(pipeline: Pipeline, ledger: Ledger, settings: Settings) -> Blueprint:
 
     @blueprint.post("/v1/chat/completions")
     async def chat_completions() -> Response:
-        exchange = await _open(request, ledger, settings, "chat")
+        exchange = await open_exchange(request, ledger, settings, "chat")
         with exchange.rejecting():
             wire = parse_chat(exchange.json())
-            _start(exchange, pipeline, chat_request(wire))
+            start(exchange, pipeline, chat_request(wire))
         await exchange.started()
         frame = (f"chatcmpl-{exchange.id}", exchange.created, wire.model)
         if wire.stream:
@@ -60,10 +60,10 @@ def routes(pipeline: Pipeline, ledger: Ledger, settings: Settings) -> Blueprint:
 
     @blueprint.post("/v1/completions")
     async def completions() -> Response:
-        exchange = await _open(request, ledger, settings, "completions")
+        exchange = await open_exchange(request, ledger, settings, "completions")
         with exchange.rejecting():
             wire = parse_completion(exchange.json())
-            _start(exchange, pipeline, asked := completion_request(wire))
+            start(exchange, pipeline, asked := completion_request(wire))
         await exchange.started()
         echoes = [await _text(pipeline.engine, prompt) for prompt in asked.texts] if wire.echo else []
         frame = (f"cmpl-{exchange.id}", exchange.created, wire.model)
@@ -92,7 +92,7 @@ def routes(pipeline: Pipeline, ledger: Ledger, settings: Settings) -> Blueprint:
     return blueprint
 
 
-async def _open(request: Request, ledger: Ledger, settings: Settings, endpoint: str) -> Exchange:
+async def open_exchange(request: Request, ledger: Ledger, settings: Settings, endpoint: str) -> Exchange:
     """The exchange ends with the connection: see `app.Attended`."""
     raw = await read_json(request, settings)
     client = client_name(request.headers.get("User-Agent", ""))
@@ -102,7 +102,7 @@ async def _open(request: Request, ledger: Ledger, settings: Settings, endpoint: 
     return exchange
 
 
-def _start(exchange: Exchange, pipeline: Pipeline, asked: ModelRequest) -> None:
+def start(exchange: Exchange, pipeline: Pipeline, asked: ModelRequest) -> None:
     if model := pipeline.engine.model:
         require(model, asked.model)
     exchange.start(pipeline.open(exchange.id, asked))

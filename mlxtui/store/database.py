@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import sqlite3
 import time
@@ -32,9 +33,9 @@ SWEEPS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """`ttl` seconds, None: for ever. `archive` is the directory that gets what is swept, None: nothing does."""
+    """`ttl` in seconds, infinite: for ever. `archive` is the directory that gets what is swept, None: nothing does."""
 
-    ttl: float | None = None
+    ttl: float = math.inf
     archive: Path | None = None
 
 
@@ -58,9 +59,9 @@ class Store:
         """
         if cut := await self.run(responses.recover):
             log.warning("%d responses were cut off by the end of the last server: they are marked as failed", cut)
-        if self._retention.ttl is not None:
-            await self._sweep(self._retention.ttl)
-            self._sweeper = asyncio.create_task(self._keep_swept(self._retention.ttl), name="store sweeper")
+        if self._retention.ttl < math.inf:
+            await self._sweep()
+            self._sweeper = asyncio.create_task(self._keep_swept(), name="store sweeper")
 
     async def run(self, work: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`work(connection, ...)` on the store's thread, as one transaction: all of it is on the disk, or nothing.
@@ -92,12 +93,13 @@ class Store:
             log.error("%s", failure)
             raise failure from error
 
-    async def _keep_swept(self, ttl: float) -> None:
+    async def _keep_swept(self) -> None:
         while True:
-            await asyncio.sleep(min(SWEEPS, ttl / 2))
-            await self._sweep(ttl)
+            await asyncio.sleep(min(SWEEPS, self._retention.ttl / 2))
+            await self._sweep()
 
-    async def _sweep(self, ttl: float) -> None:
+    async def _sweep(self) -> None:
+        ttl = self._retention.ttl
         try:
             gone = await self.run(retention.sweep, time.time() - ttl, self._retention.archive)
             log.debug("%d chains and conversations were not used for %g s and are gone", gone, ttl)

@@ -30,6 +30,7 @@ from mlxtui.server.app import create_app
 from mlxtui.server.exchange import Ledger
 from mlxtui.server.recorder import Recorder, RecordingEngine
 from mlxtui.settings import Settings
+from mlxtui.store.database import Store
 
 CHAT = "/v1/chat/completions"
 HELLO: dict[str, Any] = {"model": "scripted", "messages": [{"role": "user", "content": "hello"}]}
@@ -75,6 +76,7 @@ class Served:
         self.url = ""
         self.app = Quart("unset")
         self.engine = ReplayEngine.scripted()
+        self.store = Store()
         self._published = asyncio.Event()
 
     def publish(self, event: Event) -> None:
@@ -106,17 +108,20 @@ async def serving(
     start: bool = True,
     record: Path | None = None,
     replay: Recording | None = None,
+    store: Store | None = None,
     **script: Any,
 ) -> AsyncIterator[Served]:
-    """`pieces` and `script` as `ReplayEngine.scripted` takes them, unless there is an `engine`."""
+    """`pieces` and `script` as `ReplayEngine.scripted` takes them, unless there is an `engine`. A `store` is closed."""
     served = Served(settings or Settings())
     served.engine = engine or ReplayEngine.scripted(pieces, publish=served.publish, **script)
     taped = RecordingEngine(served.engine)
-    served.app = create_app(taped, served.bus, served.ledger, served.settings, served.stopped.set)
+    served.store = store or served.store
+    served.app = create_app(taped, served.bus, served.ledger, served.settings, served.stopped.set, served.store)
     if replay:
         replayed.install(served.app, replay)
     secrets = [served.settings.api_key or ""]
     app: ASGIFramework = Recorder(served.app, taped, Writer(record, secrets)) if record else served.app
+    await served.store.open()
     if start:
         await served.engine.start()
     done = asyncio.Event()
@@ -132,6 +137,7 @@ async def serving(
             done.set()
             await server
             await served.engine.close()
+            await served.store.close()
 
 
 def chat(**fields: Any) -> dict[str, Any]:
