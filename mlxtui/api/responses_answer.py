@@ -107,14 +107,15 @@ class ResponseAnswer:
                 return self._begin_call(delta)
             case CallArguments(text=text):
                 assert isinstance(self._open, OpenCall | OpenCustomCall)
+                self._logprobs = []
                 return self._grow(self._open.feed(text))
             case Finish():
                 return self._finish(delta)
 
     def _say(self, text: str, logprobs: tuple[Logprob, ...]) -> list[Event]:
-        """Text of no length only brings figures: of text that is held back, or of a call, which has none."""
+        """Text of no length only brings figures: of text that is held back, or of reasoning and calls to come."""
         if not text and not isinstance(self._open, OpenMessage):
-            self._logprobs += () if isinstance(self._open, OpenCall | OpenCustomCall) else logprobs
+            self._logprobs += logprobs
             return []
         begun: list[Event] = []
         if not isinstance(self._open, OpenMessage):
@@ -124,6 +125,7 @@ class ResponseAnswer:
         return begun + self._grow(self._open.feed(text, figures))
 
     def _think(self, text: str) -> list[Event]:
+        self._logprobs = []
         begun: list[Event] = []
         if not isinstance(self._open, OpenThought):
             thought = OpenThought(self._item_id("rs"), summary=self._asked.summary, seal=self._seal)

@@ -11,15 +11,18 @@ import re
 
 _HEAD = re.compile(r'\s*\{\s*"input"\s*:\s*"')
 _HIGH, _LOW = r"\\u[dD][89abAB][0-9a-fA-F]{2}", r"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-_ESCAPE = (
-    rf"{_HIGH}{_LOW}"
-    rf"|{_HIGH}(?=[^\\]|\\[^u]|\\u(?:[^dD]|[dD][^c-fC-F]))"  # nothing that could still make it a pair
+_BROKEN = r"[0-9a-fA-F]{0,3}[^0-9a-fA-F]"
+_WHOLE = re.compile(
+    r'(?:[^"\\]'
+    rf"|{_HIGH}{_LOW}"
+    rf"|{_HIGH}(?=[^\\]|\\[^u]|\\u(?:[^dD]|[dD][^c-fC-F]|{_BROKEN}))"  # nothing that could still make it a pair
     r"|\\u(?![dD][89abAB])[0-9a-fA-F]{4}"
-    r"|\\u(?=[0-9a-fA-F]{0,3}[^0-9a-fA-F])"  # no escape at all
-    r"|\\[^u]"
+    rf"|\\u(?={_BROKEN})"
+    r"|\\[^u])*",
+    re.DOTALL,
 )
-_WHOLE = re.compile(rf'(?:[^"\\]|{_ESCAPE})*', re.DOTALL)
-_ESCAPES = re.compile(_ESCAPE, re.DOTALL)
+"""As much as can't be read otherwise, whatever comes next."""
+_ESCAPES = re.compile(rf"{_HIGH}{_LOW}|\\u[0-9a-fA-F]{{4}}|\\[^u]", re.DOTALL)
 _LONE = re.compile("[\ud800-\udfff]")
 
 

@@ -133,7 +133,7 @@ def text_of(content: Any) -> str:
 
 
 def _parts(said: Item) -> dict[str, Any]:
-    if said.get("role") == "assistant":
+    if said["type"] == "message" and said["role"] == "assistant":
         return {"content": [_spoken(part) for part in said["content"]]}
     return {
         field: [{**part, "type": type, "text": text_of([part])} for part in said[field]]
