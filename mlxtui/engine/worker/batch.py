@@ -98,6 +98,10 @@ class Batch:
         row = self.slots.index(slot)
         return [cache.extract(row) for cache in self._caches]
 
+    def held(self, slot: Slot) -> tuple[list[Any], int] | None:
+        """A plain cache, lazy, and how many tokens are in it; None: this slot is not in the batch."""
+        return (self.extract(slot), len(slot.tokens)) if slot in self.slots else None
+
     def settle(self) -> None:
         """Wait for the step in flight, so that what is timed next is timed alone."""
         if self._pending is not None:

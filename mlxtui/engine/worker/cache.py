@@ -68,13 +68,15 @@ class PrefixCache:
     def __len__(self) -> int:
         return len(self._entries)
 
+    def known(self, tokens: Sequence[int]) -> int:
+        """How many of these tokens `fetch` would find."""
+        return max(self._usable(self._shared(key_of(tokens))).values(), default=0) // _WIDTH
+
     def fetch(self, tokens: Sequence[int]) -> Found:
         """The longest beginning of these tokens that is kept; the caller owns its caches, `length` may be 0."""
-        wanted = _key(tokens)
-        shared = {key: n for key in self._entries if (n := _common(wanted, key)) >= _WORTH * _WIDTH}
-        usable = {
-            key: n for key, n in shared.items() if n == len(key) or can_trim_prompt_cache(self._entries[key].caches)
-        }
+        wanted = key_of(tokens)
+        shared = self._shared(wanted)
+        usable = self._usable(shared)
         best = max(usable, key=usable.__getitem__, default=None)
         longest = usable[best] if best is not None else 0
         parting = self._parting(wanted, shared, longest)
@@ -84,6 +86,15 @@ class PrefixCache:
         caches = copy.deepcopy(self._entries[best].caches)
         _shorten(caches, (len(best) - longest) // _WIDTH)
         return Found(caches, longest // _WIDTH, parting)
+
+    def _shared(self, wanted: bytes) -> dict[bytes, int]:
+        """How many bytes each entry begins with as `wanted` does; those with next to nothing in common left out."""
+        return {key: n for key in self._entries if (n := _common(wanted, key)) >= _WORTH * _WIDTH}
+
+    def _usable(self, shared: dict[bytes, int]) -> dict[bytes, int]:
+        """What can't be cut (recurrent, windows) only serves whole."""
+        whole = {key: n for key, n in shared.items() if n == len(key)}
+        return whole | {key: n for key, n in shared.items() if can_trim_prompt_cache(self._entries[key].caches)}
 
     def _parting(self, wanted: bytes, shared: dict[bytes, int], used: int) -> Parting | None:
         gone = {key: n for key in self._gone if (n := _common(wanted, key)) > max(used, _WORTH * _WIDTH)}
@@ -100,7 +111,7 @@ class PrefixCache:
 
     def store(self, tokens: Sequence[int], caches: list[Any]) -> None:
         """Keep a cache that holds exactly these tokens."""
-        key = _key(tokens)
+        key = key_of(tokens)
         entry = _Entry(caches, sum(c.nbytes for c in caches))
         if len(tokens) < _WORTH or entry.nbytes > self._max_bytes:
             return
@@ -144,8 +155,14 @@ def forked(caches: list[Any], surplus: int) -> list[Any] | None:
     return copied
 
 
-def _key(tokens: Sequence[int]) -> bytes:
+def key_of(tokens: Sequence[int]) -> bytes:
+    """The tokens as bytes, which compare faster."""
     return array("I", tokens).tobytes()
+
+
+def common_prefix(one: bytes, other: bytes) -> int:
+    """Of two keys, in tokens."""
+    return _common(one, other) // _WIDTH
 
 
 def _common(a: bytes, b: bytes) -> int:

@@ -19,14 +19,14 @@ from mlx_lm.models.cache import can_trim_prompt_cache
 
 from mlxtui.engine.interface import Failure, Piece, Prefill, Stats
 from mlxtui.engine.wire import StepReport
-from mlxtui.engine.worker import device
+from mlxtui.engine.worker import device, kin
 from mlxtui.engine.worker.batch import Batch, Drawn
-from mlxtui.engine.worker.cache import Found, PrefixCache, forked
+from mlxtui.engine.worker.cache import Found, PrefixCache, forked, key_of
 from mlxtui.engine.worker.figures import logprob
 from mlxtui.engine.worker.memory import Memory
 from mlxtui.engine.worker.model import Model
 from mlxtui.engine.worker.prefill import Prefiller
-from mlxtui.engine.worker.slot import Prompt, Slot, twin
+from mlxtui.engine.worker.slot import Prompt, Slot
 
 _BUSY, _ALONE = 0.05, 0.2  # seconds of prefill in a step: while somebody decodes, and while nobody does
 _MANY = 4  # short prompts are a rush, soon over: a batch that fills slowly is dear, so they get most of the time
@@ -55,7 +55,8 @@ class Scheduler:
         self._waiting: deque[Prompt] = deque()
         self._prefilling: deque[Slot] = deque()
         self._ready: deque[Slot] = deque()
-        self._held: deque[Slot] = deque()  # their prompts are just being prefilled for another slot
+        self._held: deque[Slot] = deque()  # what their prompts begin with is just being prefilled for another slot
+        self._cuttable = model.cuttable
         self._batch = Batch(model.module, model.vocab)
         self._prefiller = Prefiller(model.module, clock)
         self._clock, self._pace = clock, 0.0  # seconds that the last decode step took
@@ -125,41 +126,44 @@ class Scheduler:
                 self._failures.append(Failure(prompt.id, "insufficient_memory", message))
 
     def _start(self, prompt: Prompt) -> None:
-        fingerprint = hash(tuple(prompt.tokens))
-        slot = Slot(prompt, self._detokenizers.new(), [], 0, list(prompt.tokens), fingerprint=fingerprint)
+        slot = Slot(prompt, self._detokenizers.new(), [], 0, list(prompt.tokens), key=key_of(prompt.tokens))
         slot.guide()
-        if twin(slot, self._prefilling):
+        self._place(slot)
+
+    def _place(self, slot: Slot) -> None:
+        """Among the prefilling, or behind one of them that is computing what both begin with."""
+        known = self.cache.known(slot.tokens[:-1]) if self._prefilling else 0
+        ahead = kin.leader(slot, self._prefilling, known, self._cuttable)
+        if ahead:
+            slot.leader, slot.shared = ahead
             self._held.append(slot)
         else:
             self._begin(slot)
-            self._prefilling.append(slot)
 
     def _begin(self, slot: Slot) -> None:
-        """Its caches: those of a slot that has the same prompt, or the longest prefix of an earlier one."""
-        same = twin(slot, self._ready) or twin(slot, self._batch.slots)
-        found = (same and self._forked(same)) or self.cache.fetch(slot.tokens[:-1])
+        """With the longest beginning of its prompt that a live slot or the prefix cache holds."""
+        found = self._copied(slot) or self.cache.fetch(slot.tokens[:-1])
         slot.caches, slot.done = found.caches, found.length
         slot.cached = slot.done
         miss = found.parting.told(slot.tokens, self._detokenizers.bytes_of) if found.parting else None
-        self._prefills.append(Prefill(slot.id, slot.done, len(slot.tokens), slot.cached, miss))
+        total = len(slot.tokens)
+        self._prefills.append(Prefill(slot.id, slot.done if slot.ahead else total, total, slot.cached, miss))
+        (self._prefilling if slot.ahead else self._ready).append(slot)
 
-    def _forked(self, same: Slot) -> Found | None:
-        """A copy of the caches of `same`, cut to its prompt; None if they have grown beyond it and can't be cut."""
-        running, done = same in self._batch.slots, len(same.prompt.tokens) - 1
-        whole, length = (self._batch.extract(same), len(same.tokens)) if running else (same.caches, same.done)
-        caches = forked(whole, length - done)
-        return Found(caches, done, None) if caches else None
+    def _copied(self, slot: Slot) -> Found | None:
+        """A copy of what a live slot has of this prompt, if that is more than the prefix cache has."""
+        near = kin.source(slot, [*self._prefilling, *self._ready, *self._batch.slots], self._cuttable)
+        if near is None or near.shared <= self.cache.known(slot.tokens[:-1]):
+            return None
+        whole, length = self._batch.held(near.slot) or (near.slot.caches, near.slot.done)
+        caches = forked(whole, length - near.shared)
+        return Found(caches, near.shared, None) if caches else None
 
     def _release(self) -> None:
-        """Let those go on whose prompt has been prefilled, or whose twin has failed or was cancelled."""
-        for slot in [slot for slot in self._held if not twin(slot, self._prefilling)]:
+        """Let those go on whose leader has computed what they share, or has failed or was cancelled."""
+        for slot in [slot for slot in self._held if not kin.waits(slot, self._prefilling)]:
             self._held.remove(slot)
-            self._begin(slot)
-            if slot.ahead:
-                self._prefilling.append(slot)
-                return  # and the others of its kind wait for it
-            self._prefills.append(Prefill(slot.id, slot.cached + 1, slot.cached + 1, slot.cached))
-            self._ready.append(slot)
+            self._place(slot)
 
     def _prefill(self) -> None:
         budget = self._budget()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +35,8 @@ class Slot:
 
     `tokens`: prompt and generated ones. In the batch all of them are in the KV cache.
     `drawn`: tokens sampled so far, the one in flight included. `joined`: its last prompt token has been fed.
-    `fingerprint`: of the prompt; equal prompts are prefilled once.
+    `key`: the prompt's tokens as bytes, see `cache.key_of`.
+    `leader`: the slot that is just prefilling the first `shared` tokens of both, while this one waits for that.
     `suspect`: it was in a batch that failed; suspects join one at a time, so that the next failure names the guilty.
     """
 
@@ -53,7 +53,9 @@ class Slot:
     failure: Exception | None = None
     matcher: Matcher | None = None
     thinking: Thinking | None = None
-    fingerprint: int = 0
+    key: bytes = b""
+    leader: Slot | None = None
+    shared: int = 0
 
     @property
     def id(self) -> str:
@@ -78,9 +80,3 @@ class Slot:
         said = self.tokens[len(self.prompt.tokens) :]
         self.matcher = self.prompt.grammar.matcher(said) if self.prompt.grammar else None
         self.thinking = self.prompt.budget.watch(said) if self.prompt.budget else None
-
-
-def twin(slot: Slot, among: Iterable[Slot]) -> Slot | None:
-    """One that has the same prompt."""
-    same = (other for other in among if other.fingerprint == slot.fingerprint and other is not slot)
-    return next((other for other in same if other.prompt.tokens == slot.prompt.tokens), None)
