@@ -25,6 +25,7 @@ from mlxtui.api.responses_wire import WireResponses
 from mlxtui.api.tokens import WirePrompt, WireTokens
 
 JSON, SSE, TEXT = "application/json", "text/event-stream", "text/plain"
+PAGED, RESUMED = ("after", "limit", "order"), ("stream", "starting_after")
 Schema = dict[str, Any]
 
 ABOUT = (
@@ -43,6 +44,7 @@ class Endpoint:
     summary: str
     body: type[BaseModel] | None = None
     answers: tuple[str, ...] = (JSON,)
+    query: tuple[str, ...] = ()
     status: int = 200
 
 
@@ -52,16 +54,16 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("post", "/v1/responses", "Answer items, and keep both.", WireResponses, (JSON, SSE)),
     Endpoint("post", "/v1/responses/input_tokens", "The length of the prompt that a request makes.", WireResponses),
     Endpoint("post", "/v1/responses/compact", "One sealed item in the place of a conversation.", WireResponses),
-    Endpoint("get", "/v1/responses/{id}", "A response; with ?stream=true its events.", answers=(JSON, SSE)),
+    Endpoint("get", "/v1/responses/{id}", "A response, or its events.", None, (JSON, SSE), RESUMED),
     Endpoint("delete", "/v1/responses/{id}", "Forget a response."),
     Endpoint("post", "/v1/responses/{id}/cancel", "Stop a response; what it said so far is kept."),
-    Endpoint("get", "/v1/responses/{id}/input_items", "What a response was asked; ?after, ?limit, ?order."),
+    Endpoint("get", "/v1/responses/{id}/input_items", "What a response was asked.", query=PAGED),
     Endpoint("post", "/v1/conversations", "Begin a conversation.", WireNewConversation),
     Endpoint("get", "/v1/conversations/{id}", "A conversation without its items."),
     Endpoint("post", "/v1/conversations/{id}", "Change its metadata.", WireMetadata),
     Endpoint("delete", "/v1/conversations/{id}", "Forget a conversation; its responses stay."),
     Endpoint("post", "/v1/conversations/{id}/items", "Add items.", WireNewItems),
-    Endpoint("get", "/v1/conversations/{id}/items", "Its items; ?after, ?limit, ?order."),
+    Endpoint("get", "/v1/conversations/{id}/items", "Its items.", query=PAGED),
     Endpoint("get", "/v1/conversations/{id}/items/{item}", "One item."),
     Endpoint("delete", "/v1/conversations/{id}/items/{item}", "Forget one item."),
     Endpoint("get", "/v1/models", "The loaded model, as a list."),
@@ -132,9 +134,10 @@ def _operation(endpoint: Endpoint) -> Schema:
         "summary": endpoint.summary,
         "responses": {str(endpoint.status): success, "4XX": error, "5XX": error},
     }
-    if names := re.findall(r"{(\w+)}", endpoint.path):
-        text = {"type": "string"}
-        operation["parameters"] = [{"name": name, "in": "path", "required": True, "schema": text} for name in names]
+    in_path = ({"name": name, "in": "path", "required": True} for name in re.findall(r"{(\w+)}", endpoint.path))
+    in_query = ({"name": name, "in": "query"} for name in endpoint.query)
+    if given := [parameter | {"schema": {"type": "string"}} for parameter in (*in_path, *in_query)]:
+        operation["parameters"] = given
     if endpoint.body:
         operation["requestBody"] = {"required": True, "content": _content((JSON,), _ref(endpoint.body.__name__))}
     return operation
