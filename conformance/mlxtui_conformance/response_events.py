@@ -52,6 +52,10 @@ class Item:
         return str(self.added.get("type"))
 
 
+def clipped(text: str, limit: int = 300) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
 class Stream:
     """Feed it every event in order, then `finish`."""
 
@@ -94,7 +98,8 @@ class Stream:
 
     def _hold(self, rule: Rule, holds: object, expected: str, got: object) -> bool:
         if not holds:
-            self.faults.append(Fault(rule, self._at, expected, got if isinstance(got, str) else show(got)))
+            told = got if isinstance(got, str) else show(got)
+            self.faults.append(Fault(rule, self._at, clipped(expected), clipped(told)))
         return bool(holds)
 
     # The response as a whole

@@ -14,6 +14,7 @@ from ..shapes import JsonObject, accepted, cooperation, dig, offered, refused, r
 from ..talk_responses import (
     FEW,
     LOOK,
+    QUESTION,
     RESPONSES,
     Answer,
     body,
@@ -74,10 +75,14 @@ def recall(ctx: Context) -> None:
 
 @check("state.tool-chain", Level.MUST, "OpenAPI: function_call_output answers a call of the previous response")
 def tool_chain(ctx: Context) -> None:
-    """A chain of three: a call, its output alone, and a question; each turn has all before it in its prompt."""
+    """A chain of three: a call, its output alone, and a question; each turn has all before it in its prompt.
+
+    The later turns need not be longer than one another, for many templates drop what was thought before a new
+    question. The first question is a long one, so that either is longer than that, unless it was lost.
+    """
     chains(ctx)
     calling(ctx, LOOK)  # unsupported or inconclusive where there is no call to go on from
-    first = kept(ctx, forced(ctx, LOOK))
+    first = kept(ctx, forced(ctx, LOOK, f"{QUESTION} Never mind the rest: {'sun moon star ' * 40}"))
     cooperation(bool(first.calls), "no call this time")
     outputs = [
         {"type": "function_call_output", "call_id": dig(call, "call_id"), "output": '{"sky": "sunny"}'}
@@ -86,7 +91,7 @@ def tool_chain(ctx: Context) -> None:
     second = next_turn(ctx, first, outputs, tools=[LOOK])
     third = next_turn(ctx, second, "Thank you. Anything else?", tools=[LOOK])
     lengths = [first.prompt, second.prompt, third.prompt]
-    require(lengths[0] < lengths[1] < lengths[2], "input tokens that grow with every turn", lengths)
+    require(lengths[0] < min(lengths[1:]), f"more than {lengths[0]} input tokens in the later turns", lengths)
     echoed = third.raw.get("previous_response_id")
     require(echoed == second.id, f"previous_response_id {second.id}", echoed)
 
