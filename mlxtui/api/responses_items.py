@@ -42,7 +42,7 @@ SUMMARY = "Summary of the conversation so far:\n\n"
 
 def normalised(item: WireItem) -> Item:
     """The item as it is kept and given back: with its type, an id and a status, its content in parts."""
-    said = {key: value for key, value in item.model_dump(exclude_unset=True).items() if value is not None}
+    said = item.model_dump(exclude_unset=True)
     said |= {"type": item.type, "id": item.id or f"{PREFIXES.get(item.type, 'item')}_{uuid4().hex}"}
     if item.type in WITH_STATUS:
         said.setdefault("status", "completed")

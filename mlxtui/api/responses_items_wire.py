@@ -25,9 +25,14 @@ TEXTS = ("input_text", "output_text", "text", "summary_text", "reasoning_text")
 
 
 class Kept(BaseModel):
-    """Fields that are not ours are kept: what came in goes back to the client as it was."""
+    """Fields that are not ours are kept: what came in goes back to the client as it was. Null is the default."""
 
     model_config = ConfigDict(strict=True, extra="allow", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_the_default(cls, value: Any) -> Any:
+        return {name: v for name, v in value.items() if v is not None} if isinstance(value, dict) else value
 
 
 class WireTextPart(Kept):

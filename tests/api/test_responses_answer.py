@@ -340,6 +340,7 @@ def test_any_answer_is_what_the_official_client_reads(deltas: list[Delta], field
     Response.model_validate(answer.to_json(), strict=True)
 
 
+@settings(deadline=None)
 @given(answers(), FIELDS)
 def test_any_chunking_gives_the_same_response(deltas: list[Delta], fields: Any) -> None:
     one, other = started(**fields), started(**fields)
