@@ -35,6 +35,11 @@ def one_of(*values: object) -> JsonObject:
     return {"type": kinds[type(values[0])], "enum": list(values)}
 
 
+def strict_format(schema: object) -> JsonObject:
+    """The response_format that asks for it."""
+    return {"type": "json_schema", "json_schema": {"name": "conformance", "strict": True, "schema": schema}}
+
+
 def faults(value: Any, schema: JsonObject, at: str = "the value") -> Iterator[str]:
     """What is wrong with `value`, a sentence each."""
     kind = schema["type"]

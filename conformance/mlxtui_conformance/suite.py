@@ -15,8 +15,13 @@ from .areas import (
     discovery,
     errors,
     limits,
+    queues,
     reasoning,
+    responses,
+    responses_stream,
+    responses_tools,
     sampling,
+    state,
     streaming,
     structured,
     tools,
@@ -36,9 +41,12 @@ AREAS: tuple[tuple[str, tuple[Check, ...]], ...] = (
     ("Reasoning", reasoning.CHECKS),
     ("Sampling and log probabilities", sampling.CHECKS),
     ("Tools", tools.CHECKS + calls.CHECKS),
+    ("Responses", responses.CHECKS + responses_tools.CHECKS),
+    ("Responses streaming", responses_stream.CHECKS),
+    ("State", state.CHECKS),
     ("Usage and cache", usage.CHECKS),
     ("Errors", errors.CHECKS),
-    ("Concurrency", concurrency.CHECKS),
+    ("Concurrency", concurrency.CHECKS + queues.CHECKS),
 )
 CHECKS: tuple[Check, ...] = tuple(check for _, checks in AREAS for check in checks)
 

@@ -10,13 +10,15 @@ from mlxtui_conformance.suite import CHECKS
 
 from .conftest import aim
 from .fake.defects_answers import ANSWERS
-from .fake.defects_calls import CALLS
+from .fake.defects_calls import CROWDED
 from .fake.defects_forms import FORMS
 from .fake.defects_minds import MINDS
+from .fake.defects_responses import RESPONDING
+from .fake.defects_responses_stream import EVENTS
 from .fake.defects_streams import STREAMING
 from .fake.server import Defect, Server
 
-DEFECTS = ANSWERS + STREAMING + CALLS + FORMS + MINDS
+DEFECTS = ANSWERS + STREAMING + CROWDED + FORMS + MINDS + RESPONDING + EVENTS
 BY_ID = {check.id: check for check in CHECKS}
 
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import re
 import secrets
-import socket
-import ssl
 from contextlib import closing
-from urllib.parse import urlsplit
 
 from openai import APIStatusError, AuthenticationError, BadRequestError
 
-from ..check import Fail, Level, check
+from ..check import Fail, Level, Unsupported, check
 from ..context import Context
+from ..schema import closed, one_of, strict_format
 from ..shapes import JsonObject, accepted, dig, refused, require
-from ..talk import CHAT, body, user
-from ..wire import Exchange, Reply
+from ..sockets import dial, noted
+from ..talk import CHAT, body, choices, chunks, user
+from ..wire import Reply, Streamed
 
 MALFORMED = b'{"model": "x", "messages": [}'
 JSON = {"content-type": "application/json"}
@@ -123,34 +122,16 @@ def content_type(ctx: Context) -> None:
 def too_large(ctx: Context) -> None:
     """A body announced with 1 GiB is refused with 413 before it is sent."""
     patience = ctx.target.limits.refusal
-    exchange = Exchange("POST", ctx.url(CHAT), "(only headers: content-length 1073741824)")
-    ctx.recorder.exchanges.append(exchange)
+    exchange = noted(ctx, "(only headers: content-length 1073741824)")
     try:
-        answer = _announce(ctx, 1 << 30, patience)
-        exchange.received += answer
+        with closing(dial(ctx, None, patience, length=1 << 30)) as connection:
+            answer = connection.recv(4096)
     except (TimeoutError, ConnectionError) as error:
         raise Fail(f"413 within {patience:g} s, before the body", repr(error)) from error
+    exchange.received += answer
     require(b" 413 " in answer.split(b"\r\n")[0], "413 for 1 GiB", answer[:200].decode("latin-1"))
     is_json = re.search(rb"(?i)content-type: *application/json", answer)
     require(is_json is not None, "the 413 in JSON", answer[:200].decode("latin-1"))
-
-
-def _announce(ctx: Context, size: int, patience: float) -> bytes:
-    """The start of the answer to headers alone; no client library sends half a request."""
-    address = urlsplit(ctx.url(CHAT))
-    port = address.port or (443 if address.scheme == "https" else 80)
-    key = f"Authorization: Bearer {ctx.target.key}\r\n" if ctx.target.key else ""
-    head = (
-        f"POST {address.path} HTTP/1.1\r\nHost: {address.netloc}\r\n{key}"
-        f"Content-Type: application/json\r\nContent-Length: {size}\r\n\r\n"
-    )
-    connection = socket.create_connection((address.hostname or "", port), timeout=patience)
-    if address.scheme == "https":
-        secure = ssl.create_default_context()
-        connection = secure.wrap_socket(connection, server_hostname=address.hostname)
-    with closing(connection):
-        connection.sendall(head.encode())
-        return connection.recv(4096)
 
 
 @check("errors.auth", Level.MUST, "OpenAPI: ApiKeyAuth; SDK AuthenticationError; llama.cpp tests")
@@ -207,6 +188,59 @@ def healthy_after(ctx: Context) -> None:
         accepted(ctx.post(CHAT, good), f"a good request after {what}")
 
 
+LATE: JsonObject = {
+    "past arguments that are no JSON": {
+        "messages": [
+            user("What is the weather?"),
+            {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{broken"}}],
+            },
+            {"role": "tool", "tool_call_id": "c1", "content": "sunny"},
+        ]
+    },
+    "roles in no order": {"messages": [{"role": "assistant", "content": "a"}, {"role": "system", "content": "b"}]},
+    "a schema that spells markup": {"response_format": strict_format(closed(text=one_of("a </think></tool_call> b")))},
+    "a pattern with a look-behind": {
+        "response_format": strict_format(closed(text={"type": "string", "pattern": "(?<!a)b"}))
+    },
+    "a token that is none": {"logit_bias": {"99999999": 5}},
+}
+
+
+@check("errors.mid-stream", Level.MUST, "SDK: data with an error raises APIError; a cut stream raises nothing")
+def mid_stream(ctx: Context) -> None:
+    """A stream that goes wrong after its first byte says so in an error event; it never just ends.
+
+    Requests with faults that servers find late are tried. One refused with a status proves nothing here; where
+    none gets into the stream, there was nothing to see.
+    """
+    seen = []
+    for what, fields in LATE.items():
+        sample = ctx.stream(CHAT, body(ctx, **({"stream": True, "max_completion_tokens": 32} | fields)))
+        if sample.status == 200 and _went_wrong(sample):
+            seen.append(what)
+    if not seen:
+        raise Unsupported("no fault could be brought about after the first byte")
+    ctx.note(f"told in the stream: {', '.join(seen)}")
+
+
+def _went_wrong(stream: Streamed) -> bool:
+    """Whether the stream ended with an error, as it should if it went wrong."""
+    parts = chunks(stream)
+    at = next((at for at, part in enumerate(parts) if "error" in part), None)
+    if at is None:
+        whole = any(choice.get("finish_reason") for choice in choices(parts))
+        require(whole and not stream.broken, "a finish_reason or an error event", stream.body[-300:].decode())
+        return False
+    says = parts[at]["error"]
+    told = isinstance(says, dict) and isinstance(says.get("message"), str) and bool(says["message"])
+    require(told, "an error object with a message", parts[at])
+    require(at == len(parts) - 1, "nothing after the error but [DONE]", parts[at + 1 :])
+    return True
+
+
 CHECKS = (
     malformed_json,
     bad_messages,
@@ -221,4 +255,5 @@ CHECKS = (
     sdk_class,
     request_id,
     healthy_after,
+    mid_stream,
 )

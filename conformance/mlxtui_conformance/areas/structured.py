@@ -17,7 +17,7 @@ from openai import LengthFinishReasonError
 
 from ..check import Fail, Level, check
 from ..context import Context
-from ..schema import closed, fits, one_of
+from ..schema import closed, fits, one_of, strict_format
 from ..shapes import JsonObject, accepted, cooperation, dig, offered, refused, refuses, require
 from ..talk import CHAT, COUNT, Said, body, budget, chunks, joined, said
 
@@ -33,10 +33,6 @@ def formatted(ctx: Context, form: object, prompt: str = COUNT) -> JsonObject:
     return body(ctx, prompt, max_completion_tokens=max(256, budget(ctx)), response_format=form)
 
 
-def named(schema: object) -> JsonObject:
-    return {"type": "json_schema", "json_schema": {"name": "conformance", "strict": True, "schema": schema}}
-
-
 def _spoken(got: Said) -> Said:
     """An answer in which the model came to speak, for thoughts may use up all tokens."""
     cooperation(bool(got.content) or got.finish != "length", "no room was left beside the reasoning")
@@ -45,7 +41,7 @@ def _spoken(got: Said) -> Said:
 
 def _storm(ctx: Context) -> Said:
     def take() -> Said:
-        return _spoken(said(offered(ctx.post(CHAT, formatted(ctx, named(STORM))), "json_schema").json()))
+        return _spoken(said(offered(ctx.post(CHAT, formatted(ctx, strict_format(STORM))), "json_schema").json()))
 
     return ctx.once("storm", take)
 
@@ -86,8 +82,8 @@ def ends(ctx: Context) -> None:
 BAD_FORMS: dict[str, object] = {
     "a type that is none": {"type": "conformance"},
     "json_schema without a schema": {"type": "json_schema"},
-    "a schema that is a string": named("object"),
-    "a schema of a type that is none": named({"type": "conformance"}),
+    "a schema that is a string": strict_format("object"),
+    "a schema of a type that is none": strict_format({"type": "conformance"}),
 }
 
 
@@ -111,7 +107,7 @@ def bad_schema_param(ctx: Context) -> None:
 def stream(ctx: Context) -> None:
     """Streamed, the pieces add up to JSON that fits the schema just as well."""
     _storm(ctx)
-    sample = ctx.stream(CHAT, formatted(ctx, named(STORM)) | {"stream": True})
+    sample = ctx.stream(CHAT, formatted(ctx, strict_format(STORM)) | {"stream": True})
     accepted(sample, "a streamed json_schema")
     got = _spoken(joined(chunks(sample)))
     require(got.finish == "stop", "finish_reason stop", got.finish)
@@ -178,7 +174,7 @@ def keywords(ctx: Context) -> None:
     _storm(ctx)
     kept, cut = [], 0
     for name, keyword in KEYWORDS.items():
-        reply = ctx.post(CHAT, formatted(ctx, named(closed(value=keyword.schema))))
+        reply = ctx.post(CHAT, formatted(ctx, strict_format(closed(value=keyword.schema))))
         if refuses(reply):
             continue
         got = said(accepted(reply, f"a schema with {name}").json())

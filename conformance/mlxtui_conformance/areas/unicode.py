@@ -11,6 +11,7 @@ from typing import Any
 
 from ..check import Fail, Inconclusive, Level, Unsupported, check
 from ..context import Context
+from ..schema import closed, one_of, strict_format
 from ..shapes import JsonObject, accepted, cooperation, dig, refuses, require
 from ..talk import CHAT, body, budget, choices, chunks, joined, said, tell
 from ..wire import Reply
@@ -35,9 +36,7 @@ def _room(ctx: Context) -> int:
 
 
 def _forced(ctx: Context) -> JsonObject:
-    text = {"type": "string", "enum": [LINE]}
-    schema = {"type": "object", "properties": {"text": text}, "required": ["text"], "additionalProperties": False}
-    form = {"type": "json_schema", "json_schema": {"name": "line", "strict": True, "schema": schema}}
+    form = strict_format(closed(text=one_of(LINE)))
     return body(ctx, PROMPT, max_completion_tokens=_room(ctx), response_format=form)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from .brain import Json
-from .hooks import CRASH, body, call_deltas, calls, dropping, instead, on, refusing
-from .server import Asked, Defect
+from .chat import frame
+from .hooks import CRASH, Memory, body, call_deltas, calls, dropping, edited, instead, on, refusing
+from .server import Asked, Defect, Said
 
 
 def arguments(change: Any) -> Any:
@@ -72,3 +74,54 @@ CALLS = (
     Defect("foreign-crash", "tools.foreign-ids", reply=on(lambda a: "call_of_nobody" in ids(a), instead(CRASH))),
     Defect("twice-crash", "tools.foreign-ids", reply=on(lambda a: len(ids(a)) > 1, instead(CRASH))),
 )
+
+
+def bare_error(raw: bytes) -> bytes:
+    return frame({"error": "boom"}) if b'"error"' in raw else raw
+
+
+def without_error(asked: Asked, frames: list[bytes]) -> list[bytes]:
+    """The stream is just cut, as by a worker that dies."""
+    broken = any(b'"error"' in raw for raw in frames)
+    return [raw for raw in frames if b'"error"' not in raw and b"[DONE]" not in raw] if broken else frames
+
+
+def going_on(asked: Asked, frames: list[bytes]) -> list[bytes]:
+    return [*frames[:-1], frames[0], frames[-1]] if any(b'"error"' in raw for raw in frames) else frames
+
+
+LATE = (
+    Defect("cut-silently", "errors.mid-stream", frames=without_error),
+    Defect("late-error-bare", "errors.mid-stream", frames=lambda asked, frames: [bare_error(raw) for raw in frames]),
+    Defect("goes-on-after-error", "errors.mid-stream", frames=going_on),
+)
+
+
+def by_turns(past: Json, asked: Asked, answer: Json) -> Any:
+    """Every other answer is another one."""
+    past["count"] = past.get("count", 0) + 1
+    text = answer["choices"][0]["message"]["content"]
+    return edited(lambda a: a["choices"][0]["message"].update(content=f"{text}{past['count'] % 2}"))(asked, answer)
+
+
+def third_fails(past: Json, asked: Asked, said: Said) -> Said:
+    past["count"] = past.get("count", 0) + ("Session" in str(asked.body))
+    return CRASH if past["count"] == 3 else said
+
+
+def full_as(status: int) -> Any:
+    """A full queue is told by this status, without a hint when to come again."""
+    return lambda asked, said: replace(said, status=status, headers={}) if said.status == 429 else said
+
+
+CROWDS = (
+    Defect("waits-for-nobody", "concurrency.queued-leaves", flags=frozenset({"deaf-queue"})),
+    Defect("counts-resets", "concurrency.reset-after-done", flags=frozenset({"counts-resets"})),
+    Defect("one-by-turns", "concurrency.identical", completion=Memory(by_turns)),
+    Defect("one-of-four-fails", "concurrency.identical", reply=Memory(third_fails)),
+    Defect("serial", "concurrency.short-beside-long", flags=frozenset({"serial"})),
+    Defect("full-as-503", "concurrency.queue-full", reply=full_as(503)),
+    Defect("full-for-ever", "concurrency.queue-full", reply=full_as(429)),
+)
+
+CROWDED = CALLS + LATE + CROWDS

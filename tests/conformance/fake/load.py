@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 SLOTS = 2
-QUEUE = 24
+QUEUE = 8
 
 
 class Load:

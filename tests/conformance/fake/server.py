@@ -166,7 +166,7 @@ class Server:
         self, mount: Mount, asked: Asked, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         said = mount.defect.reply(asked, respond(mount, asked))
-        if asked.method != "POST":  # counters have to be seen while all slots are taken
+        if asked.method != "POST" or said.status != 200:  # counters and refusals wait for no slot
             writer.write(_head(said) + said.body)
             await writer.drain()
         elif await mount.load.turn(reader):
@@ -198,7 +198,7 @@ class Server:
             if not gone:
                 writer.write(part)
             if at % 8 == 1:
-                await asyncio.sleep(0.001)  # the pace of a model, so that reads come apart
+                await asyncio.sleep(0.002)  # the pace of a model, so that reads come apart
 
 
 async def _farewell(load: Load, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
