@@ -6,7 +6,7 @@ Source: OpenAI's API reference, "Create a model response", `input`. Tags of unio
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -21,7 +21,7 @@ from pydantic_core import PydanticCustomError
 
 Status = Literal["in_progress", "completed", "incomplete"]
 Some = Annotated[str, StringConstraints(min_length=1)]
-TEXTS = ("input_text", "output_text", "text", "summary_text", "reasoning_text")
+PartType = Literal["input_text", "output_text", "text", "summary_text", "reasoning_text", "refusal"]
 
 
 class Kept(BaseModel):
@@ -32,13 +32,15 @@ class Kept(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _null_is_the_default(cls, value: Any) -> Any:
+        if not isinstance(value, dict | BaseModel):
+            raise ValueError("must be an object")
         return {name: v for name, v in value.items() if v is not None} if isinstance(value, dict) else value
 
 
 class WireTextPart(Kept):
     """Its words are in `refusal` where that is its type, else in `text`."""
 
-    type: Literal["input_text", "output_text", "text", "summary_text", "reasoning_text", "refusal"]
+    type: PartType
     text: str | None = None
     refusal: str | None = None
 
@@ -48,7 +50,7 @@ class WireTextPart(Kept):
         kind = part.get("type") if isinstance(part, dict) else None
         if not isinstance(kind, str):
             return part
-        if kind not in (*TEXTS, "refusal"):
+        if kind not in get_args(PartType):
             raise PydanticCustomError(
                 "unsupported_content", "this model reads text only, not content of type '{kind}'", {"kind": kind[:40]}
             )
@@ -56,9 +58,6 @@ class WireTextPart(Kept):
         if not isinstance(part.get(field), str):
             raise ValueError(f"a part of type {kind!r} needs the string {field!r}")
         return part
-
-    def to_text(self) -> str:
-        return (self.refusal if self.type == "refusal" else self.text) or ""
 
 
 def _as_parts(content: Any) -> Any:
