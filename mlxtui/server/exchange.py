@@ -150,13 +150,16 @@ class Exchange:
             if task:
                 await asyncio.wait([task])
 
-    async def follow(self, silence: float | None = None) -> AsyncGenerator[tuple[Delta, ...], None]:
+    def follow(self, silence: float | None = None) -> AsyncGenerator[tuple[Delta, ...], None]:
         """All deltas so far, then those to come, in batches; an empty batch after `silence` seconds without any.
 
         Raises:
             ApiError: the exchange's own, after the last delta.
         """
-        log, at = self._log, 0
+        return self._follow(self._log, silence)  # this log: it tells deltas apart also for who reads late
+
+    async def _follow(self, log: list[Delta], silence: float | None) -> AsyncGenerator[tuple[Delta, ...], None]:
+        at = 0
         while True:
             changed = self._changed
             if at < len(log):

@@ -42,6 +42,7 @@ class Turn:
         self._answer = answer
         self._store = store
         self._patience = patience
+        self._batches = exchange.follow(patience)
         self._events: list[Event] = []
         self._said = time.monotonic()
         self._changed = asyncio.Event()
@@ -107,7 +108,7 @@ class Turn:
             return self._answer.fail(internal_error())
 
     async def _followed(self) -> list[Event]:
-        async with aclosing(self.exchange.follow(self._patience)) as batches:
+        async with aclosing(self._batches) as batches:
             async for batch in batches:
                 events = self._answer.feed(batch)
                 if batch and isinstance(batch[-1], Finish):
@@ -127,6 +128,9 @@ class Turn:
             self.unkept = None
         except ApiError as error:
             self.unkept = error
+        except Exception:
+            log.exception("response %s can't be stored", self.exchange.id)
+            self.unkept = internal_error()
 
     def _say(self, events: Sequence[Event]) -> None:
         if events:
