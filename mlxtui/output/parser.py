@@ -7,11 +7,11 @@ read here, as they are written; of all others only the place is found, reading t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
+from mlxtui.output.closing import Closing
 from mlxtui.output.json_call import CallPart, JsonCall
 from mlxtui.output.markers import cut
 from mlxtui.output.stops import StopFilter
@@ -27,7 +27,6 @@ class RawCall:
 
 
 Part = Text | Reasoning | RawCall | CallPart
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
 class OutputParser:
@@ -49,7 +48,8 @@ class OutputParser:
         self._think_open, self._think_close = dialect.think or ("", "")
         self._tool_open, self._tool_close = (dialect.tool if tools else None) or ("", "")
         self._tools = tools
-        self._json_calls = dialect.tool_syntax == "json_tools"
+        self._syntax = dialect.tool_syntax
+        self._closing = Closing(self._tool_close, self._syntax)
         self._call: JsonCall | None = None  # while it can be read as it comes
         self._call_fed = 0  # how much of the buffer it has seen
         self._mode: Literal["content", "reasoning", "call"] = opens_in
@@ -111,8 +111,9 @@ class OutputParser:
             self._mode = "content"
         else:
             self._mode = "reasoning" if marker == self._think_open else "call"
-        self._call = JsonCall(self._tools) if self._mode == "call" and self._json_calls else None
+        self._call = JsonCall(self._tools) if self._mode == "call" and self._syntax == "json_tools" else None
         self._call_fed = 0
+        self._closing = Closing(self._tool_close, self._syntax)
         return parts
 
     def _read_call(self) -> list[Part]:
@@ -132,11 +133,9 @@ class OutputParser:
         return parts
 
     def _take_call(self) -> RawCall | None:
-        """The call at the head of the buffer, once its closing marker is there and not inside a JSON string."""
-        at = self._buffer.find(self._tool_close) if self._tool_close else -1
-        while at >= 0 and self._json_calls and '"' in _STRING.sub("", self._buffer[:at]):
-            at = self._buffer.find(self._tool_close, at + 1)
-        if at < 0:
+        """The call at the head of the buffer, once its closing marker is there and not inside a value."""
+        at = self._closing.find(self._buffer)
+        if at is None:
             return None
         body, self._buffer = self._buffer[:at], self._buffer[at + len(self._tool_close) :]
         self._mode = "content"

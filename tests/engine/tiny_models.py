@@ -104,10 +104,9 @@ def make_model(kind: str, directory: Path, **overrides: Any) -> Path:
     import mlx.core as mx
     from mlx.utils import tree_flatten, tree_map
 
-    directory.mkdir(parents=True, exist_ok=True)
     config = _SMALL | KINDS[kind] | {"eos_token_id": 0} | overrides
+    write_tokenizer(directory, harmony=kind == "harmony")
     (directory / "config.json").write_text(json.dumps(config))
-    _write_tokenizer(directory, harmony=kind == "harmony")
     if kind == "harmony":
         (directory / "generation_config.json").write_text('{"eos_token_id": [0, 1]}')
     module = importlib.import_module(f"mlx_lm.models.{config['model_type']}")
@@ -118,9 +117,11 @@ def make_model(kind: str, directory: Path, **overrides: Any) -> Path:
     return directory
 
 
-def _write_tokenizer(directory: Path, *, harmony: bool) -> None:
+def write_tokenizer(directory: Path, *, harmony: bool = False, **settings: Any) -> Path:
+    """Write a byte-level tokenizer; `settings` for its configuration (`chat_template`, `tool_parser_type`, ...)."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
+    directory.mkdir(parents=True, exist_ok=True)
     specials = HARMONY_SPECIALS if harmony else SPECIALS
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocab = {token: i for i, token in enumerate(specials + letters)}
@@ -129,11 +130,12 @@ def _write_tokenizer(directory: Path, *, harmony: bool) -> None:
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens(specials)
     tokenizer.save(str(directory / "tokenizer.json"))
-    settings = {
+    usual = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "eos_token": specials[0],
         "chat_template": HARMONY_TEMPLATE if harmony else TEMPLATE,
         "clean_up_tokenization_spaces": False,
         "model_max_length": 4096,
     }
-    (directory / "tokenizer_config.json").write_text(json.dumps(settings))
+    (directory / "tokenizer_config.json").write_text(json.dumps(usual | settings))
+    return directory

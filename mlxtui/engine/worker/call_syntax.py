@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlxtui.engine.worker.lark import Lark, literal
-from mlxtui.engine.worker.schema import ANY_OBJECT, Schema, Unsupported, ready
+from mlxtui.engine.worker.schema import ANY_OBJECT, Schema, Unsupported, pointed, ready
 from mlxtui.types import Tool
 
 
@@ -107,13 +107,11 @@ def _values(lark: Lark, tool: Offer, schema: Any, bare: str) -> list[str]:
 def _resolved(tool: Offer, schema: Any) -> Schema:
     """The schema itself or, for a reference into the tool's definitions, what it points to."""
     for _ in range(10):
-        target: Any = tool.schema
         if not isinstance(schema, Mapping):
             return {} if schema is True else {"not": {}}
         if set(schema) - {"description", "title", "default"} != {"$ref"}:
             return schema
-        for step in str(schema["$ref"]).removeprefix("#/").split("/"):
-            target = target.get(step) if isinstance(target, Mapping) else None
+        target = pointed(tool.schema or {}, schema["$ref"])
         schema = target if target is not None else False
     raise Unsupported(f"{whose(tool)} can't be enforced: a '$ref' leads in a circle", "tools")
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from mlxtui.engine.interface import ChatPrompt, Failure, Job, ParsedCall, Rendered
 from mlxtui.engine.wire import Declined, Detokenize, ParseCalls, Parsed, Tokenize, Tokenized
-from mlxtui.engine.worker.marks import marks
 from mlxtui.engine.worker.dialects import read_calls
+from mlxtui.engine.worker.marks import marks
 from mlxtui.engine.worker.masks import Grammar
 from mlxtui.engine.worker.model import Model
 from mlxtui.engine.worker.render import Refused, field_of, known, render, text_of

@@ -113,6 +113,16 @@ def _each(key: str, value: Any) -> Any:
     return _closed(value) if key in _NESTED and isinstance(value, Mapping) else value
 
 
+def pointed(root: Schema, reference: Any) -> Any:
+    """What a reference within `root` points to (RFC 6901); None: nothing."""
+    if not isinstance(reference, str) or not reference.startswith("#"):
+        return None
+    found: Any = root
+    for step in reference.removeprefix("#").removeprefix("/").split("/") if reference != "#" else ():
+        found = found.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(found, Mapping) else None
+    return found
+
+
 def children(schema: Schema) -> Iterator[tuple[str, Schema]]:
     """The schemas right inside of this one, with their place as the end of a JSON pointer."""
     for key, value in schema.items():
