@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from mlxtui.api.responses import Asked, echo, renamed
 from mlxtui.api.responses_events import (
@@ -26,6 +26,7 @@ from mlxtui.errors import ApiError, InvalidRequest
 from mlxtui.types import CallArguments, CallStart, Delta, Finish, Logprob, Reasoning, Started, Text, Usage
 
 Status = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
+_Item = TypeVar("_Item", bound=OpenItem)
 KNOWN_FAILURES = ("rate_limit_exceeded", "context_length_exceeded")  # Codex waits, or makes room
 
 
@@ -117,21 +118,15 @@ class ResponseAnswer:
         if not text and not isinstance(self._open, OpenMessage):
             self._logprobs += logprobs
             return []
-        begun: list[Event] = []
-        if not isinstance(self._open, OpenMessage):
-            begun = self._add(OpenMessage(self._item_id("msg")))
-        assert isinstance(self._open, OpenMessage)
+        message, begun = self._within(OpenMessage, lambda: OpenMessage(self._item_id("msg")))
         figures, self._logprobs = [*self._logprobs, *logprobs], []
-        return begun + self._grow(self._open.feed(text, figures))
+        return begun + self._grow(message.feed(text, figures))
 
     def _think(self, text: str) -> list[Event]:
         self._logprobs = []
-        begun: list[Event] = []
-        if not isinstance(self._open, OpenThought):
-            thought = OpenThought(self._item_id("rs"), summary=self._asked.summary, seal=self._seal)
-            begun = self._add(thought)
-        assert isinstance(self._open, OpenThought)
-        return begun + self._grow(self._open.feed(text))
+        summary, seal = self._asked.summary, self._seal
+        thought, begun = self._within(OpenThought, lambda: OpenThought(self._item_id("rs"), summary=summary, seal=seal))
+        return begun + self._grow(thought.feed(text))
 
     def _begin_call(self, call: CallStart) -> list[Event]:
         self._logprobs = []
@@ -150,6 +145,13 @@ class ResponseAnswer:
         self._usage = finish.usage
         self._completed_at = None if cut_off else int(self._clock())
         return [*events, self._of_response(self.status)]
+
+    def _within(self, kind: type[_Item], begin: Callable[[], _Item]) -> tuple[_Item, list[Event]]:
+        """The open item where it is of that kind, else a new one."""
+        if isinstance(self._open, kind):
+            return self._open, []
+        item = begin()
+        return item, self._add(item)
 
     def _add(self, item: OpenItem) -> list[Event]:
         closed = self._close("completed")
