@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from mlxtui import __version__
+from mlxtui.cli_responses import responses
 from mlxtui.errors import UserError
 
 app = typer.Typer(
@@ -62,6 +63,7 @@ FLAGS = (
     Flag("replay", Path, "Answer from this recording instead of a model.", "", "Logs and recordings"),
     Flag("replay_speed", float, "Times the recorded speed; 0: as fast as it goes.", "1", "Logs and recordings"),
 )
+app.add_typer(responses, name="responses")
 SOURCES = "Every flag can also be set in mlxtui.toml (port = 8080) or in the environment (MLXTUI_PORT=8080)."
 
 Url = Annotated[str, typer.Argument(help="The server's address.", envvar="MLXTUI_URL")]

@@ -84,7 +84,7 @@ def _no_previous(why: str) -> InvalidRequest:
     return InvalidRequest(message, param="previous_response_id", code="previous_response_not_found")
 
 
-def no_conversation(id: str, param: str = "id") -> NotFound:
+def no_conversation(id: str, param: str = "conversation_id") -> NotFound:
     return NotFound(f"no conversation {id[:80]!r} is kept here (any more)", param=param, code="conversation_not_found")
 
 
