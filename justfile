@@ -32,7 +32,7 @@ replay:
 
 # record those sessions again
 record:
-    uv run python tools/record.py
+    uv run python -m tools.record
 
 # our server beside the bare batch loop on the same model
 bench *args:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mlxtui.recorded import RecordedExchange, RecordedRequest, RecordedResponse
+from mlxtui.recorded import RecordedEvent, RecordedExchange, RecordedRequest, RecordedResponse
 
 VOLATILE_HEADERS = frozenset({"date", "server", "x-request-id", "content-length", "connection", "transfer-encoding"})
 TIMES = frozenset({"created", "created_at", "completed_at", "expires_at"})
@@ -43,6 +43,23 @@ def _numbered(found: re.Match[str], ids: dict[str, str]) -> str:
     return ids.setdefault(found[0], fresh)
 
 
+def same_ids(recorded: RecordedResponse, actual: RecordedResponse) -> dict[str, str]:
+    """Which id of the recorded answer is which of today's: they come in the same order."""
+    before, now = (dict.fromkeys(found[0] for found in _ID.finditer(_whole(r))) for r in (recorded, actual))
+    return dict(zip(before, now, strict=False))
+
+
+def with_ids(text: str, ids: Mapping[str, str]) -> str:
+    """The text of a later request, with today's ids in place of the recorded ones."""
+    return _ID.sub(lambda found: ids.get(found[0], found[0]), text)
+
+
+def _whole(response: RecordedResponse) -> str:
+    if response.events is None:
+        return response.body.decode("utf-8", "replace")
+    return "\n".join(sent.data if isinstance(sent.data, str) else _compact(sent.data) for sent in response.events)
+
+
 def request_key(method: str, path: str, body: bytes) -> str:
     """Equal for requests that ask the same; a null on the first level of a JSON body is nothing."""
     return "\n".join(_request_lines(RecordedRequest(method, path, (), body)))
@@ -55,10 +72,18 @@ def response_lines(response: RecordedResponse) -> list[str]:
     if response.events is None:
         return [*lines, *_body_lines(normal(_parsed(response.body)))]
     ids: dict[str, str] = {}
-    for sent in response.events:
+    for sent in sorted(response.events, key=_choice):
         kind = f"event {sent.event}: " if sent.event else "data: "
         lines.append(kind + (sent.data if isinstance(sent.data, str) else _compact(normal(sent.data, ids))))
     return lines
+
+
+def _choice(sent: RecordedEvent) -> float:
+    """Chunks of several choices come in the order of chance; within one choice, and after all of them, in theirs."""
+    match sent.data:
+        case {"choices": [{"index": int(index)}]}:
+            return index
+    return float("inf")
 
 
 def response_diff(recorded: RecordedResponse, actual: RecordedResponse) -> list[str]:

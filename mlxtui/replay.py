@@ -18,7 +18,7 @@ from hypercorn.typing import ASGIFramework
 
 from mlxtui import recording
 from mlxtui.bus import Bus
-from mlxtui.compare import response_diff
+from mlxtui.compare import response_diff, same_ids, with_ids
 from mlxtui.engine.replay import ReplayEngine, model_from_json
 from mlxtui.errors import UserError
 from mlxtui.recorded import RecordedEvent, RecordedExchange, RecordedRequest, RecordedResponse, Recording, runs_by_job
@@ -84,10 +84,11 @@ async def _replay(recorded: Recording) -> list[Replayed]:
     store = Store()
     app = create_app(engine, bus, ledger, _settings(exchanges), lambda: None, store)
     await engine.start()
+    ids: dict[str, str] = {}
     tasks: dict[str, asyncio.Task[Replayed]] = {}
     for exchange in exchanges:
         before = [tasks[other.id] for other in exchanges if other.ended <= exchange.t and other.id in tasks]
-        tasks[exchange.id] = asyncio.create_task(_after(before, app, exchange))
+        tasks[exchange.id] = asyncio.create_task(_after(before, app, exchange, ids))
     results = await asyncio.gather(*tasks.values())
     await ledger.drain(0)
     await engine.close()
@@ -103,13 +104,24 @@ def _settings(exchanges: tuple[RecordedExchange, ...]) -> Settings:
     return Settings(allowed_hosts=tuple(sorted(hosts)), api_key=key, max_running=256, max_queued=100_000, heartbeat=60)
 
 
-async def _after(before: list[asyncio.Task[Replayed]], app: ASGIFramework, exchange: RecordedExchange) -> Replayed:
+async def _after(
+    before: list[asyncio.Task[Replayed]], app: ASGIFramework, exchange: RecordedExchange, ids: dict[str, str]
+) -> Replayed:
+    """`ids`: today's for the recorded ones of earlier answers, which a chain of responses goes on from."""
     if before:
         await asyncio.wait(before)
     if exchange.run is None and exchange.response.status in (429, 503):
         return Replayed(exchange, None, [])
-    actual = await _ask(app, exchange)
+    actual = await _ask(app, replace(exchange, request=_today(exchange.request, ids)))
+    ids |= same_ids(exchange.response, actual)
     return Replayed(exchange, actual, response_diff(exchange.response, actual))
+
+
+def _today(request: RecordedRequest, ids: dict[str, str]) -> RecordedRequest:
+    if not ids:
+        return request
+    body = with_ids(request.body.decode("utf-8", "surrogateescape"), ids).encode("utf-8", "surrogateescape")
+    return replace(request, path=with_ids(request.path, ids), body=body)
 
 
 async def _ask(app: ASGIFramework, exchange: RecordedExchange) -> RecordedResponse:

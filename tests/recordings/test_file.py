@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlxtui import recording
-from mlxtui.compare import normal, request_key, response_diff
+from mlxtui.compare import normal, request_key, response_diff, same_ids, with_ids
 from mlxtui.errors import UserError
 from mlxtui.recorded import (
     Header,
@@ -259,3 +259,23 @@ def test_an_answer_its_client_left_is_compared_as_far_as_it_went() -> None:
     assert response_diff(cut, RecordedResponse(200, events=events[:1])) != []
     assert response_diff(whole, RecordedResponse(200, events=events[:2])) != []
     assert response_diff(RecordedResponse(None, cancelled=True), whole) == []
+
+
+def _chunks(*order: tuple[int, str]) -> RecordedResponse:
+    made = [{"choices": [{"index": index, "delta": {"content": text}}]} for index, text in order]
+    events = [*made, {"choices": [], "usage": {"total_tokens": 9}}, "[DONE]"]
+    return RecordedResponse(200, (), b"", tuple(RecordedEvent(0.0, None, data) for data in events))
+
+
+def test_the_order_between_choices_is_chance_and_within_one_it_is_not() -> None:
+    recorded = _chunks((0, "a"), (1, "x"), (0, "b"), (1, "y"))
+    assert response_diff(recorded, _chunks((1, "x"), (0, "a"), (1, "y"), (0, "b"))) == []
+    assert response_diff(recorded, _chunks((0, "b"), (1, "x"), (0, "a"), (1, "y"))) != []
+
+
+def test_a_later_request_speaks_of_todays_ids() -> None:
+    recorded = RecordedResponse(200, (), b'{"id": "resp_aaaaaaa1", "output": [{"id": "msg_aaaaaaa2"}]}', None)
+    actual = RecordedResponse(200, (), b'{"id": "resp_bbbbbbb1", "output": [{"id": "msg_bbbbbbb2"}]}', None)
+    ids = same_ids(recorded, actual)
+    asked = "/v1/responses/resp_aaaaaaa1?after=msg_aaaaaaa2&before=msg_ccccccc3"
+    assert with_ids(asked, ids) == "/v1/responses/resp_bbbbbbb1?after=msg_bbbbbbb2&before=msg_ccccccc3"
