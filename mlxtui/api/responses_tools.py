@@ -6,6 +6,7 @@ alike. A custom tool becomes a function with one string, `input`. Hosted tools a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -50,16 +51,16 @@ class Toolbox:
     def __init__(self, tools: Iterable[AnyTool], choice: Mode | WireChosen) -> None:
         self._listed = tuple(tools)
         found = [*_flat(self._listed)]
-        names = [tool.name for _, _, tool in found]
+        if len(found) > MAX_TOOLS:
+            raise InvalidRequest(f"more than {MAX_TOOLS} tools, those in namespaces included", param="tools")
+        count = Counter(tool.name for _, _, tool in found)
         self.offered: dict[str, Offered] = {}
         for path, namespace, tool in found:
-            alike = namespace is not None and names.count(tool.name) > 1
+            alike = namespace is not None and count[tool.name] > 1
             model_name = f"{namespace}__{tool.name}"[-MAX_NAME:] if alike else tool.name
             if model_name in self.offered:
                 raise InvalidRequest(f"two tools are named {model_name!r}", param=f"{path}.name")
             self.offered[model_name] = Offered(model_name, tool.name, namespace, tool)
-        if len(self.offered) > MAX_TOOLS:
-            raise InvalidRequest(f"more than {MAX_TOOLS} tools, those in namespaces included", param="tools")
         self._called = {(tool.namespace, tool.name): tool.model_name for tool in self.offered.values()}
         self.choice = self._chosen(choice)
 
@@ -108,11 +109,10 @@ class Toolbox:
 def _flat(tools: Iterable[AnyTool]) -> Iterator[tuple[str, str | None, WireToolFunction | WireCustomTool]]:
     """What the model can be offered, with its path in the request and its namespace."""
     for i, tool in enumerate(tools):
-        inner = tool.tools if isinstance(tool, WireNamespace) else ()
-        space = [(f"tools[{i}].tools[{j}]", tool.name, one) for j, one in enumerate(inner)]  # type: ignore[union-attr]
-        for path, namespace, one in space or [(f"tools[{i}]", None, tool)]:
-            if isinstance(one, WireToolFunction | WireCustomTool):
-                yield path, namespace, one
+        if isinstance(tool, WireNamespace):
+            yield from ((f"tools[{i}].{path}", tool.name, inner) for path, _, inner in _flat(tool.tools))
+        elif isinstance(tool, WireToolFunction | WireCustomTool):
+            yield f"tools[{i}]", None, tool
 
 
 def _custom(tool: WireCustomTool) -> dict[str, Any]:

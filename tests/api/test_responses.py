@@ -174,6 +174,7 @@ HOSTED = {"type": "web_search"}
         ({"tools": [{"type": "function", "name": "a b"}]}, "tools[0].name", None),
         ({"tools": [{"name": "f"}]}, "tools[0].type", "missing_required_parameter"),
         ({"tools": [F, F]}, "tools[1].name", None),
+        ({"tools": [{"type": "namespace", "name": "n", "tools": [F] * 200}] * 2}, "tools", None),
         ({"tools": [{"type": "namespace", "name": "n", "tools": [F, F]}]}, "tools[0].tools[1].name", None),
         ({"tools": [{"type": "custom", "name": "c", "format": {"type": "grammar"}}]}, "tools[0].format", None),
         ({"tool_choice": "must"}, "tool_choice", None),
