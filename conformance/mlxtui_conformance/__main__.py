@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from .app import main
 from .options import Options
+from .suite import PROFILES
 
 
 def parser() -> argparse.ArgumentParser:
@@ -19,6 +20,7 @@ def parser() -> argparse.ArgumentParser:
     add("url", nargs="?", default="", help="http://host:port, or the API root when it is not /v1")
     add("--api-key", default=os.environ.get("OPENAI_API_KEY"), help="default: $OPENAI_API_KEY")
     add("--model", help="default: the first one listed")
+    add("--profile", default=usual.profile, choices=list(PROFILES), help="a set of checks; --list tells what is in it")
     add("--select", action="append", default=[], help="id, start of ids, level or glob; repeatable")
     add("--skip", action="append", default=[], help="the same, to leave out")
     add("--timeout", type=float, default=usual.timeout, help="seconds per check")

@@ -16,7 +16,7 @@ from .options import Options
 from .report import TextReport
 from .report_json import JsonReport
 from .runner import Result, exit_code, run
-from .suite import AREAS, CHECKS, NoSuchCheck, chosen
+from .suite import AREAS, CHECKS, PROFILES, NoSuchCheck, chosen
 from .target import Limits
 from .wire import transport
 
@@ -30,7 +30,10 @@ def main(options: Options, out: TextIO | None = None, err: TextIO | None = None)
     try:
         if options.explain is not None:
             return _explain(options.explain, out)
-        checks = chosen(options.select, options.skip)
+        if options.profile not in PROFILES:
+            print(f"no profile {options.profile!r}; there are {', '.join(PROFILES)}", file=err)
+            return 2
+        checks = chosen(options.select, options.skip, options.profile)
     except NoSuchCheck as pattern:
         print(f"no check matches {str(pattern)!r}; --list shows them all", file=err)
         return 2
@@ -81,6 +84,9 @@ def _list(checks: tuple[Check, ...], out: TextIO) -> int:
             print(area, file=out)
         for check in shown:
             print(f"  {check.level.value:<6} {check.id:<29} {check.meaning}", file=out)
+    print("Profiles", file=out)
+    for name, profile in PROFILES.items():
+        print(f"  {name:<10} {len(chosen((), (), name)):>3} checks: {profile.meaning}", file=out)
     return 0
 
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """One run. Times are in seconds; empty `select` means every check."""
+    """One run. Times are in seconds; empty `select` means every check of the profile."""
 
     url: str = ""
     api_key: str | None = None
     model: str | None = None
+    profile: str = "all"
     select: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
     timeout: float = 60.0

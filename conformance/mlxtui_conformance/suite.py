@@ -6,6 +6,7 @@ Knows nothing of targets or results.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from .areas import (
@@ -51,6 +52,35 @@ AREAS: tuple[tuple[str, tuple[Check, ...]], ...] = (
 CHECKS: tuple[Check, ...] = tuple(check for _, checks in AREAS for check in checks)
 
 
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A selection for one kind of user; `patterns` as in --select."""
+
+    meaning: str
+    patterns: tuple[str, ...]
+
+
+PROFILES = {
+    "all": Profile("everything", ("*",)),
+    "chat": Profile(
+        "chat completions and what belongs to them",
+        (
+            *("models", "discovery", "chat", "limits", "unicode", "structured", "reasoning", "sampling"),
+            *("tools", "usage", "errors", "concurrency"),
+        ),
+    ),
+    "responses": Profile("the Responses API and its state", ("models", "discovery", "responses", "state")),
+    "agents": Profile(
+        "what coding agents and tool loops lean on, in either API",
+        (
+            *("models", "chat.content-parts", "chat.unknown-fields", "chat.null-fields", "chat.stream", "tools"),
+            *("limits.context*", "limits.max-*", "structured", "reasoning.history", "responses", "state"),
+            *("usage.cached", "errors.healthy-after", "errors.mid-stream", "concurrency.disconnect-frees"),
+        ),
+    ),
+}
+
+
 class NoSuchCheck(Exception):
     """A pattern that matches no check: a typo must not look like a clean run."""
 
@@ -61,11 +91,12 @@ def matches(check: Check, pattern: str) -> bool:
     return whole or check.level == pattern or fnmatchcase(check.id, pattern)
 
 
-def chosen(select: Iterable[str], skip: Iterable[str]) -> tuple[Check, ...]:
-    """All checks, or those any `select` matches, less those any `skip` matches."""
+def chosen(select: Iterable[str], skip: Iterable[str], profile: str = "all") -> tuple[Check, ...]:
+    """The checks of a profile, or those of them any `select` matches, less those any `skip` matches."""
     select, skip = tuple(select), tuple(skip)
     for pattern in (*select, *skip):
         if not any(matches(check, pattern) for check in CHECKS):
             raise NoSuchCheck(pattern)
-    wanted = [c for c in CHECKS if not select or any(matches(c, p) for p in select)]
+    wanted = [c for c in CHECKS if any(matches(c, p) for p in PROFILES[profile].patterns)]
+    wanted = [c for c in wanted if not select or any(matches(c, p) for p in select)]
     return tuple(c for c in wanted if not any(matches(c, p) for p in skip))

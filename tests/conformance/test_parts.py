@@ -10,7 +10,7 @@ import pytest
 from mlxtui_conformance.check import Check, Level, Verdict
 from mlxtui_conformance.runner import Figures, Result, exit_code, figures
 from mlxtui_conformance.sse import parse
-from mlxtui_conformance.suite import CHECKS, NoSuchCheck, chosen
+from mlxtui_conformance.suite import CHECKS, PROFILES, NoSuchCheck, chosen, matches
 from mlxtui_conformance.target import Target, base_url
 
 
@@ -66,6 +66,24 @@ def test_patterns_are_ids_starts_levels_and_globs() -> None:
 def test_the_start_of_an_id_ends_at_a_dot() -> None:
     with pytest.raises(NoSuchCheck):
         ids(("mod",))
+
+
+def test_a_profile_narrows_what_select_picks_from() -> None:
+    every = {check.id for check in chosen((), (), "all")}
+    assert every == ids(())
+    assert {check.id for check in chosen(("must",), (), "responses")} < ids(("must",))
+    assert not chosen(("sampling",), (), "responses")
+
+
+def test_every_check_is_in_a_profile_of_its_own_kind() -> None:
+    """A new area has to say whom it is for."""
+    named = [name for name in PROFILES if name != "all"]
+    assert {check.id for name in named for check in chosen((), (), name)} == ids(())
+
+
+def test_every_pattern_of_a_profile_matches_something() -> None:
+    patterns = [pattern for profile in PROFILES.values() for pattern in profile.patterns]
+    assert [p for p in patterns if not any(matches(check, p) for check in CHECKS)] == []
 
 
 def result(level: Level, verdict: Verdict, asks_model: bool = False) -> Result:

@@ -225,6 +225,9 @@ def test_list_and_explain_need_no_server() -> None:
     listed = go("", list_only=True, select=("models",)).out
     assert listed.splitlines()[0] == "Discovery"
     assert "must   models.list" in listed
+    assert "  responses   " in listed
+    assert "sampling.seed" not in go("", list_only=True, profile="responses").out
+    assert "no profile 'chats'; there are all, chat" in go("", list_only=True, profile="chats").err
     told = go("", explain="concurrency.disconnect-frees").out
     assert "Three clients in a row" in told
     assert go("", explain="nothing").code == 2
@@ -234,5 +237,6 @@ def test_list_and_explain_need_no_server() -> None:
 def test_the_command_line_becomes_options(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     assert options(["URL"]) == Options("URL")
+    assert options(["U", "--profile", "agents"]).profile == "agents"
     given = options(["U", "--select", "a,b", "--select", "c", "--skip", "opt", "--json", "--timeout", "5"])
     assert given == Options("U", select=("a", "b", "c"), skip=("opt",), json=True, timeout=5.0)
