@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+from llguidance import LLMatcher, LLTokenizer
+
 from mlxtui.api.responses import Asked, parse, request
 from mlxtui.api.sealed import SealKey
-from mlxtui.types import Constraint, Tool
+from mlxtui.engine.worker.grammar import grammar
+from mlxtui.types import Constraint, Dialect, Tool
 
 KEY = SealKey(b"a secret of some length")
 
@@ -101,3 +105,16 @@ def test_where_only_hosted_tools_are_allowed_the_model_has_none() -> None:
 def test_a_named_custom_tool_must_be_called() -> None:
     constraint = request(asked(custom(), choice={"type": "custom", "name": "patch"}), (), KEY).constraint
     assert constraint == Constraint(calls="required", tools=(Tool("patch", "Patches.", with_input(INPUT)),))
+
+
+@pytest.mark.parametrize(("written", "fits"), [(r"ab\n12", True), ("x", True), ("ab12", False), ("xx", False)])
+def test_the_engine_holds_the_input_to_the_regex(written: str, fits: bool) -> None:
+    format = {"type": "grammar", "syntax": "regex", "definition": r"[a-z]+\n\d{2}|x"}
+    constraint = request(asked(custom(format)), (), KEY).constraint
+    assert constraint
+    dialect = Dialect(tool=("<tool_call>", "</tool_call>"), tool_syntax="json_tools")
+    lark = grammar(constraint, dialect, {}, opens_in="content", may_think=False)
+    tokenizer = LLTokenizer("byte")
+    call = f'<tool_call>\n{{"name": "patch", "arguments": {{"input": "{written}"}}}}\n</tool_call>'
+    tokens = tokenizer.tokenize_str(call)
+    assert (LLMatcher(tokenizer, lark).validate_tokens(tokens) == len(tokens)) is fits
