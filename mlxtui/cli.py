@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from mlxtui import __version__
+from mlxtui.bench import ABOUT
 from mlxtui.cli_responses import responses
 from mlxtui.errors import UserError
 
@@ -187,6 +188,55 @@ def check(
 
 def _patterns(given: list[str] | None) -> tuple[str, ...]:
     return tuple(pattern for entry in given or () for pattern in entry.split(",") if pattern)
+
+
+@app.command(help=ABOUT)
+def bench(
+    urls: Annotated[
+        list[str] | None, typer.Argument(metavar="URL", help="Endpoints.", show_default="a server of our own")
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="Model to ask; once, or once for each URL.", show_default="first one listed"),
+    ] = None,
+    api_key: Annotated[
+        str | None, typer.Option("--api-key", help="The endpoints' key.", envvar="OPENAI_API_KEY")
+    ] = None,
+    clients: Annotated[str, typer.Option(help="How many clients at once, with commas.")] = "1,2,4,8,16,32",
+    tokens: Annotated[int, typer.Option(help="Tokens of each answer.")] = 128,
+    prompt_tokens: Annotated[int, typer.Option(help="Tokens of a long prompt, about.")] = 4096,
+    rounds: Annotated[int, typer.Option(help="How often everything is measured.")] = 3,
+    select: Annotated[list[str] | None, typer.Option(help="Only these scenarios.")] = None,
+    floor: Annotated[str | None, typer.Option(metavar="MODEL", help="Measure the bare batch loop on it too.")] = None,
+    nonce: Annotated[str, typer.Option(help="Use the prompts of an earlier run with it.", show_default="random")] = "",
+    timeout: Annotated[float, typer.Option(help="Seconds for each measurement.")] = 300.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    yes_remote: Annotated[bool, typer.Option("--yes-remote", help="Send load to hosts other than this one.")] = False,
+) -> None:
+    from mlxtui.bench.app import main as run_bench
+    from mlxtui.bench.options import Options, numbers
+
+    options = Options(
+        urls=tuple(urls or ()),
+        models=tuple(model or ()),
+        api_key=api_key,
+        clients=numbers(clients),
+        tokens=tokens,
+        prompt_tokens=prompt_tokens,
+        rounds=rounds,
+        select=_patterns(select),
+        timeout=timeout,
+        floor=floor,
+        nonce=nonce,
+        json=as_json,
+        yes_remote=yes_remote,
+    )
+    if urls:
+        raise typer.Exit(run_bench(options))
+    from mlxtui.up import own_server
+
+    with own_server() as own:
+        raise typer.Exit(run_bench(replace(options, urls=(own,))))
 
 
 @app.command()

@@ -1,4 +1,5 @@
-"""How much of the bare batch loop's speed reaches a client: mlx-lm's BatchGenerator in-process beside our engine.
+"""How much of the bare batch loop's speed reaches a client, layer by layer inside: mlx-lm's BatchGenerator beside our
+scheduler and our engine. Over HTTP, and for any server, `mlxtui bench --floor` tells it.
 
 Same model, same prompts, greedy, no end-of-sequence, so all three generate the same number of tokens. Contestants take
 turns within each round and ratios are taken per round: a busy machine slows a whole round, not one contestant. Beside
@@ -11,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -20,33 +19,18 @@ from pathlib import Path
 from statistics import median
 
 import psutil
+from mid_model import endless
 
 from mlxtui.engine.interface import ChatPrompt, Job, Piece
 from mlxtui.engine.process import EngineProcess
-from mlxtui.engine.worker.locate import find
+from mlxtui.engine.worker.floor import GREEDY, bare_loop
 from mlxtui.engine.worker.model import Model, load
 from mlxtui.engine.worker.prompt import prepare
 from mlxtui.engine.worker.scheduler import Scheduler
 from mlxtui.settings import EMBEDDED_MODEL, Settings
-from mlxtui.types import Message, Sampling
+from mlxtui.types import Message
 
-GREEDY = Sampling(temperature=0.0, top_p=1.0, top_k=0, min_p=0.0)
 Contestant = Callable[[list[Job]], int]
-
-
-def endless(model: str, directory: Path) -> Path:
-    """A copy of the model that never ends by itself: its end-of-sequence token becomes one it does not say."""
-    path = directory / "endless"
-    shutil.copytree(find(model), path)
-    tokenizer = json.loads((path / "tokenizer_config.json").read_text())
-    unused = tokenizer.get("pad_token") or tokenizer["eos_token"]
-    ids = {t["content"]: t["id"] for t in json.loads((path / "tokenizer.json").read_text())["added_tokens"]}
-    (path / "tokenizer_config.json").write_text(json.dumps(tokenizer | {"eos_token": unused}))
-    for name in ("config.json", "generation_config.json"):
-        if (path / name).exists():
-            said = json.loads((path / name).read_text())
-            (path / name).write_text(json.dumps(said | {"eos_token_id": ids[unused]}))
-    return path
 
 
 def jobs(clients: int, tokens: int, nonce: str) -> list[Job]:
@@ -55,20 +39,9 @@ def jobs(clients: int, tokens: int, nonce: str) -> list[Job]:
     return [Job(f"{nonce}-{i}", prompt, GREEDY, tokens) for i, prompt in enumerate(prompts)]
 
 
-def bare_loop(model: Model, work: list[Job]) -> int:
-    """mlx-lm's BatchGenerator as its own batch_generate drives it; returns the tokens generated."""
-    from mlx_lm.generate import BatchGenerator
-
+def floor(model: Model, work: list[Job]) -> int:
     prompts = [prepared[1].tokens for job in work if isinstance(prepared := prepare(model, job), tuple)]
-    generator = BatchGenerator(model.module, max_tokens=work[0].max_tokens or 1)
-    generator.insert(prompts)
-    count, left = 0, len(prompts)
-    while left:
-        _, responses = generator.next()
-        count += len(responses)
-        left -= sum(response.finish_reason is not None for response in responses)
-    generator.close()
-    return count
+    return bare_loop(model, prompts, work[0].max_tokens or 1, len(prompts))
 
 
 def scheduler_alone(model: Model, scheduler: Scheduler, work: list[Job]) -> int:
@@ -108,7 +81,7 @@ def measure(path: Path, clients: list[int], tokens: int, rounds: int) -> None:
     loop = asyncio.new_event_loop()
     engine = loop.run_until_complete(started(path, max(clients)))
     contestants: dict[str, Contestant] = {
-        "bare loop": lambda work: bare_loop(model, work),
+        "bare loop": lambda work: floor(model, work),
         "scheduler": lambda work: scheduler_alone(model, scheduler, work),
         "engine": lambda work: loop.run_until_complete(whole_engine(engine, work)),
     }
@@ -157,7 +130,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
-        measure(endless(asked.model, Path(directory)), asked.clients, asked.tokens, asked.rounds)
+        endless(asked.model, Path(directory))
+        measure(Path(directory), asked.clients, asked.tokens, asked.rounds)
 
 
 if __name__ == "__main__":
