@@ -128,6 +128,11 @@ def tell(ctx: Context, request: JsonObject, what: str = "a plain request") -> An
     return answer(accepted(post(ctx, request), what))
 
 
+def kept(ctx: Context, request: JsonObject) -> Answer:
+    """A response the server keeps; what it has to be kept for is the check's own matter."""
+    return tell(ctx, request | {"store": True})
+
+
 def budget(ctx: Context) -> int:
     """Tokens until text shows up: a reasoning model gets head-room, others stay quick."""
 

@@ -14,11 +14,12 @@ from .fake.defects_calls import CROWDED
 from .fake.defects_forms import FORMS
 from .fake.defects_minds import MINDS
 from .fake.defects_responses import RESPONDING
+from .fake.defects_responses_state import REMEMBERED
 from .fake.defects_responses_stream import EVENTS
 from .fake.defects_streams import STREAMING
 from .fake.server import Defect, Server
 
-DEFECTS = ANSWERS + STREAMING + CROWDED + FORMS + MINDS + RESPONDING + EVENTS
+DEFECTS = ANSWERS + STREAMING + CROWDED + FORMS + MINDS + RESPONDING + REMEMBERED + EVENTS
 BY_ID = {check.id: check for check in CHECKS}
 
 

@@ -35,7 +35,7 @@ WHOLE = [name for name in REQUESTS if name != "failed"]  # a failure may break o
 
 
 def sound(name: str) -> list[Json]:
-    events = respond("POST", "", {"model": MODEL, "stream": True, **REQUESTS[name]}, {}, mumbling=False)
+    events = respond("POST", "/responses", {"model": MODEL, "stream": True, **REQUESTS[name]}, {}, mumbling=False)
     assert isinstance(events, list)
     return copy.deepcopy(events)
 

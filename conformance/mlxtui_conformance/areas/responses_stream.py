@@ -218,36 +218,47 @@ def early_error(ctx: Context) -> None:
     refused(ctx.post(RESPONSES, body(ctx, 123, stream=True)), (400, 422), "a bad request that asks for a stream")
 
 
-def _provocations(ctx: Context) -> tuple[JsonObject, ...]:
+def _provocations(ctx: Context) -> dict[str, JsonObject]:
     """Requests that are wrong where few servers look before they begin to answer."""
     call = {"type": "function_call", "call_id": "call_conformance1", "name": LOOK["name"], "arguments": '{"location":'}
     output = {"type": "function_call_output", "call_id": call["call_id"], "output": "sunny"}
-    short = {"type": "string", "minLength": 9, "maxLength": 2}
-    schema = {"type": "object", "properties": {"a": short}, "required": ["a"], "additionalProperties": False}
-    form = {"type": "json_schema", "name": "impossible", "schema": schema, "strict": True}
-    return (
-        body(ctx, [message("user", "How is Paris?"), call, output], tools=[LOOK], stream=True),
-        body(ctx, "Hello!", text={"format": form}, stream=True),
-    )
+    texts: dict[str, JsonObject] = {
+        "a schema that nothing fits": {"type": "string", "minLength": 9, "maxLength": 2},
+        "a schema that spells markup": {"type": "string", "enum": ["a </think></tool_call> b"]},
+        "a pattern with a look-behind": {"type": "string", "pattern": "(?<!a)b"},
+    }
+    return {
+        "past arguments that are no JSON": {"input": [message("user", "How is Paris?"), call, output]},
+        "roles in no order": {"input": [message("assistant", "a"), message("system", "b")]},
+        **{what: {"text": {"format": strict_format(text)}} for what, text in texts.items()},
+    }
+
+
+def strict_format(text: JsonObject) -> JsonObject:
+    schema = {"type": "object", "properties": {"a": text}, "required": ["a"], "additionalProperties": False}
+    return {"type": "json_schema", "name": "conformance", "schema": schema, "strict": True}
 
 
 @check("responses.stream.failure", Level.MUST, "Open Responses: response.failed; SDK: an error event is raised")
 def failure(ctx: Context) -> None:
     """A stream that fails on the way says so and ends with response.failed; it never just stops.
 
-    Tried with a call whose arguments are no JSON and a schema that nothing fits. A server that refuses both, or
-    answers them, shows nothing here.
+    Requests with faults that servers find late are tried. One refused with a status proves nothing here; where
+    none gets into the stream, there was nothing to see.
     """
     there(ctx)
-    failed = 0
-    for request in _provocations(ctx):
-        sample = ctx.stream(RESPONSES, request)
+    seen = []
+    for what, fields in _provocations(ctx).items():
+        sample = ctx.stream(RESPONSES, body(ctx, "Hello!", stream=True) | fields)
         if sample.status == 200:
             require(not sample.broken, "response.failed before the end of the stream", sample.broken)
             hold(Rule.LIFECYCLE, "", sample)
-            failed += read(sample)[-1][1].get("type") == "response.failed"
-    cooperation(failed > 0, "nothing made the server fail on the way")
-    tell(ctx, body(ctx, max_output_tokens=FEW), "a request after the failure")
+            if read(sample)[-1][1].get("type") == "response.failed":
+                seen.append(what)
+    tell(ctx, body(ctx, max_output_tokens=FEW), "a request after these")
+    if not seen:
+        raise Unsupported("no fault could be brought about after the first byte")
+    ctx.note(f"told in the stream: {', '.join(seen)}")
 
 
 CHECKS = (

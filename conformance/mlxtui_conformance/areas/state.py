@@ -1,4 +1,4 @@
-"""Checks on what a server keeps between responses: chains by previous_response_id, and the kept responses themselves.
+"""Checks on conversations of several turns: chains by previous_response_id, and histories sent whole.
 
 Whether an earlier turn is in the prompt shows in the count of input tokens, so that no check depends on a model that
 remembers well. Knows nothing of streams.
@@ -8,32 +8,26 @@ from __future__ import annotations
 
 import secrets
 
-from ..check import Level, Unsupported, check
+from ..check import Level, check
 from ..context import Context
-from ..shapes import JsonObject, accepted, cooperation, dig, offered, refused, require
+from ..shapes import cooperation, dig, offered, refused, require
 from ..talk_responses import (
     FEW,
     LOOK,
     QUESTION,
-    RESPONSES,
     Answer,
     body,
     budget,
     calling,
     forced,
+    kept,
     message,
     post,
     tell,
-    there,
 )
 
 NOBODY = "resp_conformance_no_such_response"
 ASK = "What is the code word? Answer with the code word only."
-
-
-def kept(ctx: Context, request: JsonObject) -> Answer:
-    """A response the server keeps; what it has to be kept for is the check's own matter."""
-    return tell(ctx, request | {"store": True})
 
 
 def next_turn(ctx: Context, before: Answer, given: object, **fields: object) -> Answer:
@@ -150,63 +144,6 @@ def replay(ctx: Context) -> None:
         require(got.prompt > alone.prompt, f"more than {alone.prompt} input tokens with a history", got.prompt)
 
 
-def _stored(ctx: Context) -> Answer:
-    """A response that GET gives back, or Unsupported: then nothing is kept that could be asked for."""
-
-    def take() -> Answer:
-        first = kept(ctx, body(ctx, "Hello!", max_output_tokens=FEW))
-        reply = ctx.get(f"{RESPONSES}/{first.id}")
-        if reply.status in (404, 405, 501):
-            raise Unsupported(f"GET {RESPONSES}/{{id}}: {reply.brief}")
-        accepted(reply, "GET a kept response")
-        return first
-
-    there(ctx)
-    return ctx.once("responses-stored", take)
-
-
-@check("state.get", Level.SHOULD, "OpenAPI: GET /responses/{id}")
-def get(ctx: Context) -> None:
-    """A kept response is given back as it was."""
-    first = _stored(ctx)
-    again = accepted(ctx.get(f"{RESPONSES}/{first.id}"), "GET a kept response").json()
-    differing = {name: [first.raw.get(name), again.get(name)] for name in {*first.raw, *again}}
-    shown = {name: pair for name, pair in sorted(differing.items()) if pair[0] != pair[1]}
-    require(not shown, "the response as it was", shown)
-
-
-@check("state.store-false", Level.SHOULD, "Open Responses: store false keeps nothing")
-def store_false(ctx: Context) -> None:
-    """A response that was not to be kept is a 404 afterwards, and no turn can go on from it."""
-    _stored(ctx)
-    first = tell(ctx, body(ctx, "Hello!", max_output_tokens=FEW))
-    refused(ctx.get(f"{RESPONSES}/{first.id}"), (404,), "GET a response with store: false")
-    request = body(ctx, "Go on.", previous_response_id=first.id, max_output_tokens=FEW)
-    refused(post(ctx, request), (400, 404), "going on from a response with store: false")
-
-
-@check("state.delete", Level.SHOULD, "OpenAPI: DELETE /responses/{id}; SDK responses.delete")
-def delete(ctx: Context) -> None:
-    """A deleted response is gone."""
-    _stored(ctx)
-    first = kept(ctx, body(ctx, "Hello!", max_output_tokens=FEW))
-    offered(ctx.send("DELETE", f"{RESPONSES}/{first.id}"), "DELETE a response")
-    refused(ctx.get(f"{RESPONSES}/{first.id}"), (404,), "GET a deleted response")
-    refused(ctx.send("DELETE", f"{RESPONSES}/{first.id}"), (404,), "DELETE a deleted response")
-
-
-@check("state.input-items", Level.SHOULD, "OpenAPI: GET /responses/{id}/input_items; SDK strict")
-def input_items(ctx: Context) -> None:
-    """The input of a kept response is listed, each item with an id."""
-    first = _stored(ctx)
-    reply = offered(ctx.get(f"{RESPONSES}/{first.id}/input_items"), "GET input_items").json()
-    require(dig(reply, "object") == "list", 'object "list"', reply)
-    items = dig(reply, "data")
-    require(len(items) == 1, "the one item that was asked", items)
-    require(bool(dig(items, 0, "id")), "an id for every item", items)
-    require("Hello!" in str(dig(items, 0, "content")), "the text that was asked", items)
-
-
 CHECKS = (
     recall,
     tool_chain,
@@ -215,8 +152,4 @@ CHECKS = (
     instructions,
     branch,
     replay,
-    get,
-    store_false,
-    delete,
-    input_items,
 )

@@ -1,4 +1,4 @@
-"""What can be wrong with a response, its tools, and what is kept between turns, each with the check that claims it."""
+"""What can be wrong with a response and its tools, each with the check that claims it."""
 
 from __future__ import annotations
 
@@ -9,18 +9,16 @@ from typing import Any
 from .brain import Json
 from .hooks import (
     CRASH,
-    Memory,
     body,
     dropping,
     edited,
     instead,
     on,
-    on_error,
     path,
     refusing,
     setting,
 )
-from .server import Asked, Defect, Hook, Said, say
+from .server import Asked, Defect, Hook
 
 
 def made(asked: Asked) -> bool:
@@ -204,74 +202,4 @@ TOOLS = (
     ),
 )
 
-CHAIN = "previous_response_id"
-
-
-def inheriting(past: Json, asked: Asked, request: Any) -> Any:
-    """Instructions last until others come."""
-    past["instructions"] = request.get("instructions") or past.get("instructions", "")
-    return {**request, "instructions": past["instructions"]} if CHAIN in request else request
-
-
-def one_line() -> Defect:
-    """A turn goes on from whatever came last, not from what it names."""
-    last: dict[str, str] = {}
-
-    def swapped(asked: Asked, request: Any) -> Any:
-        return {**request, CHAIN: last["id"]} if request.get(CHAIN) else request
-
-    def noted(asked: Asked, response: Json) -> Json:
-        last["id"] = response["id"]
-        return response
-
-    return Defect("chain-one-line", "state.branch", request=swapped, completion=on(made, noted))
-
-
-def kept(asked: Asked) -> bool:
-    return "/responses/" in asked.path and asked.method == "GET"
-
-
-def listing(change: Callable[[Json], Any]) -> Hook:
-    return on(path("input_items"), edited(change))
-
-
-def undead(past: Json, asked: Asked, said: Said) -> Said:
-    """What was deleted is still given."""
-    if kept(asked) and said.status == 200:
-        past[asked.path] = said
-    return past.get(asked.path, say(200, {})) if kept(asked) and said.status == 404 else said
-
-
-STATE = (
-    Defect("chain-ignored", "state.recall", request=dropping(CHAIN)),
-    Defect("chain-lost-call", "state.tool-chain", request=dropping(CHAIN)),
-    Defect(
-        "chain-short",
-        "state.tool-chain",
-        completion=on(lambda a: body(a).get(CHAIN), edited(lambda r: r["usage"].update(input_tokens=9))),
-    ),
-    Defect("chain-unnamed", "state.tool-chain", completion=whole(lambda r: r.update(previous_response_id=None))),
-    Defect("chain-anything", "state.unknown-id", request=dropping(CHAIN)),
-    Defect("chain-crash", "state.unknown-id", reply=on(lambda a: body(a).get(CHAIN), instead(CRASH))),
-    Defect("chain-code", "state.unknown-code", reply=on_error(lambda e: e.update(code=None))),
-    Defect("chain-param", "state.unknown-code", reply=on_error(lambda e: e.update(param=None))),
-    Defect("instructions-ignored", "state.instructions", request=dropping("instructions")),
-    Defect("instructions-inherited", "state.instructions", request=Memory(inheriting)),
-    one_line(),
-    Defect("replay-ids", "state.replay", request=any_item(lambda i: i.get("role") == "assistant" and "id" not in i)),
-    Defect("replay-no-ids", "state.replay", request=any_item(lambda i: i.get("role") == "assistant" and "id" in i)),
-    Defect(
-        "replay-last",
-        "state.replay",
-        request=lambda asked, r: {**r, "input": given(r)[-1:]} if len(given(r)) > 1 else r,
-    ),
-    Defect("kept-changed", "state.get", completion=on(kept, edited(lambda r: r.update(metadata={"x": "y"})))),
-    Defect("kept-crash", "state.get", reply=on(kept, instead(CRASH))),
-    Defect("kept-always", "state.store-false", request=dropping("store")),
-    Defect("kept-undead", "state.delete", reply=Memory(undead)),
-    Defect("kept-no-ids", "state.input-items", completion=listing(lambda r: r["data"][0].pop("id"))),
-    Defect("kept-no-input", "state.input-items", completion=listing(lambda r: r.update(data=[]))),
-    Defect("kept-bare-list", "state.input-items", completion=listing(lambda r: r.pop("object"))),
-)
-
-RESPONDING = RESPONSES + TOOLS + STATE
+RESPONDING = RESPONSES + TOOLS

@@ -10,12 +10,13 @@ import re
 import time
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import parse_qs
 
 from .brain import CONTEXT, Json, Speech, flat, prompt_length, speak, tokens
 from .chat import MODEL, Refusal
 from .responses_events import events
 from .responses_items import called, messages, normal, offers
+from .responses_kept import Store, history, keep, only
+from .responses_kept import respond as kept
 
 NUMBER = itertools.count(1)
 ECHOED: Json = {
@@ -44,58 +45,17 @@ ECHOED: Json = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A stored response: what was asked in its own turn, and everything the next turn continues from."""
-
-    response: Json
-    asked: list[Json]
-    history: list[Json]
-
-
-Store = dict[str, Kept]
-
-
 def respond(method: str, path: str, request: Any, store: Store, mumbling: bool) -> Json | list[Json]:
-    """What is below /v1/responses: an object, or the events of a stream."""
-    rest, _, query = path.partition("?")
-    id, _, action = rest.strip("/").partition("/")
-    if not id or id == "input_tokens":
-        _only("POST", method)
-        return (_counted if id else _create)(request, store, mumbling)
-    if id not in store:
-        raise Refusal(404, f"no response {id}", None, "not_found", "not_found_error")
-    kept = store[id]
-    if action == "cancel":
-        _only("POST", method)
-        raise Refusal(400, "only a background response can be cancelled")
-    if action == "input_items":
-        _only("GET", method)
-        return _listed(kept.asked)
-    if method == "DELETE":
-        del store[id]
-        return {"id": id, "object": "response", "deleted": True}
-    _only("GET", method)
-    asked = parse_qs(query)
-    if asked.get("stream") != ["true"]:
-        return kept.response
-    return events(kept.response)[int(asked.get("starting_after", ["-1"])[0]) + 1 :]
-
-
-def _only(method: str, given: str) -> None:
-    if method != given:
-        raise Refusal(405, f"{method} only")
-
-
-def _listed(items: list[Json]) -> Json:
-    found = [{"id": f"msg_in{at}", **item} for at, item in enumerate(items)]
-    ends = {"first_id": found[0]["id"], "last_id": found[-1]["id"]}
-    return {"object": "list", "data": found, **ends, "has_more": False}
+    """What is below /responses and /conversations: an object, or the events of a stream."""
+    if path not in ("/responses", "/responses/input_tokens"):
+        return kept(method, path, request, store)
+    only("POST", method)
+    return (_create if path == "/responses" else _counted)(request, store, mumbling)
 
 
 def _counted(request: Any, store: Store, mumbling: bool) -> Json:
     checked = _checked(request)
-    chat = _chat(checked, _history(checked, store) + normal(checked["input"]), mumbling)
+    chat = _chat(checked, history(checked, store) + normal(checked["input"]), mumbling)
     return {"object": "response.input_tokens", "input_tokens": prompt_length(chat)}
 
 
@@ -111,16 +71,6 @@ def _checked(request: Any) -> Json:
     if limit is not None and (not isinstance(limit, int) or limit < 1):
         raise Refusal(400, "max_output_tokens must be a whole number above 0", "max_output_tokens")
     return request
-
-
-def _history(request: Json, store: Store) -> list[Json]:
-    previous = request.get("previous_response_id")
-    if previous is None:
-        return []
-    if previous not in store:
-        code = "previous_response_not_found"
-        raise Refusal(400, f"no response {previous}", "previous_response_id", code)
-    return store[previous].history
 
 
 def _chat(request: Json, items: list[Json], mumbling: bool) -> Json:
@@ -140,7 +90,7 @@ def _chat(request: Json, items: list[Json], mumbling: bool) -> Json:
 def _create(request: Any, store: Store, mumbling: bool) -> Json | list[Json]:
     checked = _checked(request)
     asked = normal(checked["input"])
-    items = _history(checked, store) + asked
+    items = history(checked, store) + asked
     chat = _chat(checked, items, mumbling)
     prompt = prompt_length(chat)
     if prompt >= CONTEXT:
@@ -148,10 +98,8 @@ def _create(request: Any, store: Store, mumbling: bool) -> Json | list[Json]:
     room = min(checked.get("max_output_tokens") or CONTEXT, CONTEXT - prompt)
     answer = replace(_cut(_said(chat), room), failed=_impossible(checked))
     response = _response(checked, answer, prompt)
-    if response["store"]:
-        history = items + response["output"]
-        store[response["id"]] = Kept(response, asked, history)
-    return events(response) if checked.get("stream") else response
+    told = keep(checked, response, asked, items, store)
+    return events(response) if checked.get("stream") else told
 
 
 def _said(chat: Json) -> Speech:

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import unquote
 
-from . import responses, responses_events
+from . import responses, responses_events, responses_kept
 from .brain import CONTEXT, Json
 from .chat import MODEL, Refusal, check, chunks, completion, frame, stumbles
 from .load import Load
@@ -85,7 +85,7 @@ class Mount:
     defect: Defect
     key: str | None
     load: Load
-    kept: responses.Store = field(default_factory=dict)
+    kept: responses_kept.Store = field(default_factory=dict)
 
 
 class Server:
@@ -261,8 +261,8 @@ def _routed(mount: Mount, asked: Asked) -> Said:
         raise Refusal(401, "wrong key", code="invalid_api_key")
     if path == "/v1/models" or path.startswith("/v1/models/"):
         return _models(asked, unquote(path.removeprefix("/v1/models")))
-    if path.startswith("/v1/responses"):
-        return _responses(mount, asked, path.removeprefix("/v1/responses"))
+    if path.startswith(("/v1/responses", "/v1/conversations")):
+        return _responses(mount, asked, path.removeprefix("/v1"))
     if path != "/v1/chat/completions":
         raise Refusal(404, "no such path", type="not_found_error")
     if asked.method != "POST":
@@ -279,6 +279,8 @@ def _responses(mount: Mount, asked: Asked, path: str) -> Said:
         return say(200, mount.defect.completion(asked, found))
     frames = [responses_events.frame(event) for event in mount.defect.chunks(asked, found)]
     frames = mount.defect.frames(asked, [*frames, b"data: [DONE]\n\n"])
+    if asked.method == "GET":  # told again, so at once
+        return Said(200, b"".join(frames), "text/event-stream; charset=utf-8")
     return Said(200, media="text/event-stream; charset=utf-8", frames=tuple(frames))
 
 
