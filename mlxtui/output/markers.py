@@ -29,8 +29,8 @@ def cut(text: str, markers: Sequence[str], *, final: bool = False) -> Cut:
 def held_back(text: str, markers: Sequence[str]) -> int:
     """How many characters at the end of `text` could be the beginning of a marker."""
     longest = max((len(m) for m in markers), default=1) - 1
+    firsts = {m[0] for m in markers}
     for size in range(min(longest, len(text)), 0, -1):
-        end = text[-size:]
-        if any(len(m) > size and m.startswith(end) for m in markers):
+        if text[-size] in firsts and any(len(m) > size and m.startswith(text[-size:]) for m in markers):
             return size
     return 0

@@ -258,18 +258,20 @@ def test_calls_are_read(tokenizers: Tokenizers, syntax: str, calls: Calls) -> No
 
 
 @each_syntax
-def test_two_cuts_anywhere_change_nothing(tokenizers: Tokenizers, syntax: str) -> None:
-    text = f"h</think>a {WRITERS[syntax].calls([('get_weather', {'city': 'ß'})])}"
+def test_cuts_anywhere_change_nothing(tokenizers: Tokenizers, syntax: str) -> None:
+    """Two in a call without arguments, one in a call with them."""
     marked = dialect(tokenizers(syntax))
 
     def parts(*chunks: str) -> list[Part]:
-        parser = OutputParser(marked, opens_in="reasoning", tools=["get_weather"])
+        parser = OutputParser(marked, opens_in="reasoning", tools=["get_weather", "now"])
         return joined([part for chunk in chunks for part in parser.feed(chunk)] + parser.finish())
 
-    whole = parts(text)
-    assert whole[:2] == [Reasoning("h"), Text("a")]
-    for a, b in combinations_with_replacement(range(len(text)), 2):
-        assert parts(text[:a], text[a:b], text[b:]) == whole
+    for calls, cuts in (([("now", {})], 2), ([("get_weather", OSLO)], 1)):
+        text = f"h</think>a {WRITERS[syntax].calls(calls)}"  # type: ignore[arg-type]
+        whole = parts(text)
+        assert whole[:2] == [Reasoning("h"), Text("a")]
+        for at in combinations_with_replacement(range(len(text)), cuts):
+            assert parts(*pieces_of(text, list(at))) == whole
 
 
 STRINGS = st.text(st.characters(exclude_categories=("Cc", "Cs"))) | st.sampled_from(

@@ -17,7 +17,7 @@ from mlxtui.settings import EMBEDDED_MODEL
 from mlxtui.types import Dialect, Sampling
 from tests.engine.conftest import Models
 from tests.engine.drive import Drive, prompt
-from tests.engine.tiny_models import make_model
+from tests.engine.tiny_models import make_model, write_tokenizer
 
 ModelDir = Callable[[str], Path]
 
@@ -103,6 +103,13 @@ def test_a_hugging_face_id_is_found_in_the_local_cache(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     assert find("maker/tiny") == repo / "snapshots" / "0123"
     assert _load("maker/tiny").info.id == "maker/tiny"  # type: ignore[attr-defined]
+
+
+def test_a_model_without_a_chat_template_says_so_once(broken: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_tokenizer(broken, chat_template=None)
+    _load(broken)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "has no chat template" in caplog.text
 
 
 def test_loading_says_what_it_does(model_dir: ModelDir) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from mlxtui.engine.worker.locate import EMBEDDED, LoadError, find
 from mlxtui.engine.worker.masks import Compiler
 from mlxtui.types import Dialect, ModelInfo, Sampling
 
+_log = logging.getLogger("mlxtui.engine")
 UNKNOWN_CONTEXT = 32_768
 _HARMONY = ("<|channel|>", "<|message|>")
 _CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "max_sequence_length")
@@ -63,6 +65,10 @@ def load(name: str, context_length: int | None, tell: Callable[[str], None]) -> 
         # 16-bit floats have no fast kernels on a CPU: f32 decodes twice as fast and takes OpenBLAS for prompts.
         module.set_dtype(mx.float32)
         mx.eval(module.parameters())
+    if not tokenizer.has_chat_template:
+        _log.warning(
+            "%s has no chat template: it gets conversations as lines of 'role: text'; a chat model needs one", name
+        )
     tell("warming up")
     vocab, cache = _probe(name, module)
     own = _context_length(config, tokenizer)

@@ -6,12 +6,12 @@ filled. Touches no MLX array.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from mlxtui.engine.interface import ChatPrompt, FailureCode
-from mlxtui.types import Message, TextPrompt, Tool, ToolCall
+from mlxtui.engine.worker.template import TemplateError, conversation
+from mlxtui.types import TextPrompt
 
 # Prefix, suffix and middle markers of models that fill in the middle, in the order their makers documented:
 # Qwen, CodeGemma; StarCoder, Granite; SantaCoder; DeepSeek (whose second marks the hole); Code Llama.
@@ -89,21 +89,11 @@ def text_of(tokenizer: Any, tokens: list[int]) -> str:
 
 
 def _from_template(tokenizer: Any, prompt: ChatPrompt, opening: bool) -> str:
-    messages = [_message(m) for m in prompt.messages]
-    if not tokenizer.has_chat_template:
-        return "".join(f"{m['role']}: {m['content']}\n" for m in messages) + "assistant:" * opening
     try:
-        text = tokenizer.apply_chat_template(
-            messages,
-            tools=[tool_json(tool) for tool in prompt.tools] or None,
-            add_generation_prompt=opening,
-            tokenize=False,
-            **prompt.template,
-        )
-    except Exception as error:  # a template is the model maker's code: it may raise anything
+        return conversation(tokenizer, prompt, opening=opening)
+    except TemplateError as error:
         message = f"the model's chat template refuses this conversation: {error}"
         raise Refused("invalid_prompt", message, "messages") from error
-    return str(text)
 
 
 def _tokenise(tokenizer: Any, text: str, param: str, *, special: bool) -> list[int]:
@@ -124,30 +114,3 @@ def _around_gap(tokenizer: Any, text: str, suffix: str) -> str:
         return f"{_CODESTRAL[0]}{suffix}{_CODESTRAL[1]}{text}"
     message = "this model's vocabulary has no tokens for filling in the middle: leave 'suffix' out"
     raise Refused("invalid_prompt", message, "suffix")
-
-
-def _message(message: Message) -> dict[str, Any]:
-    optional = {
-        "name": message.name,
-        "tool_call_id": message.tool_call_id,
-        "reasoning_content": message.reasoning,
-        "tool_calls": [_call(call) for call in message.tool_calls] or None,
-    }
-    said = {key: value for key, value in optional.items() if value is not None}
-    return {"role": message.role, "content": message.content} | said
-
-
-def _call(call: ToolCall) -> dict[str, Any]:
-    """Templates iterate over arguments or dump them: an object where they are one, the text where they are not."""
-    try:
-        arguments = json.loads(call.arguments)
-    except (ValueError, RecursionError):
-        arguments = call.arguments
-    function = {"name": call.name, "arguments": arguments if isinstance(arguments, dict) else call.arguments}
-    return {"id": call.id, "type": "function", "function": function}
-
-
-def tool_json(tool: Tool) -> dict[str, Any]:
-    """A tool as templates and mlx-lm's parsers take it."""
-    function = {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
-    return {"type": "function", "function": function}
