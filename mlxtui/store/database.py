@@ -57,8 +57,11 @@ class Store:
         Raises:
             UserError: the file can't be opened.
         """
-        if cut := await self.run(responses.recover):
-            log.warning("%d responses were cut off by the end of the last server: they are marked as failed", cut)
+        try:
+            if cut := await self.run(responses.recover):
+                log.warning("%d responses were cut off by the end of the last server: they have failed", cut)
+        except ApiError:  # `run` has logged it: there is no room, say; they read as failed all the same
+            log.warning("what the last server left unfinished can't be marked as failed")
         if self._retention.ttl < math.inf:
             await self._sweep()
             self._sweeper = asyncio.create_task(self._keep_swept(), name="store sweeper")

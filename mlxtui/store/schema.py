@@ -6,6 +6,7 @@ Rows hold the wire's JSON as text: what a client got is what it gets again, what
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 import time
 from pathlib import Path
@@ -65,8 +66,9 @@ CREATE TABLE events (
 def connect(path: Path | None) -> sqlite3.Connection:
     """A connection that may write; None: a store that is gone with the process. A damaged file is put aside.
 
-    Every commit is synced to the disk (synchronous=FULL): WAL would survive a killed process without, but not a machine
-    that loses its power, and 2 ms beside an answer that took seconds are nothing.
+    Commits are handed to the system, not waited for on the disk (synchronous=NORMAL): a killed process loses nothing, and
+    whoever loses power finds a sound file that lacks its last turns, as FULL would have it on macOS, whose fsync does not
+    reach the disk either. FULL would cost every first token, and every reader behind it, 2 to 10 ms.
 
     Raises:
         UserError: the file can't be opened, or a newer mlxtui has written it.
@@ -101,10 +103,13 @@ def read_only(path: Path) -> sqlite3.Connection:
 
 
 def _prepared(name: str) -> sqlite3.Connection:
+    """For its owner only: what people say to a model is theirs."""
+    if name != ":memory:":
+        os.close(os.open(name, os.O_RDWR | os.O_CREAT, 0o600))
     connection = sqlite3.connect(name, timeout=BUSY, isolation_level="IMMEDIATE", check_same_thread=False)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
         _migrate(connection)
     except BaseException:

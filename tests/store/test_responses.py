@@ -19,6 +19,8 @@ from mlxtui.store.database import Retention, Store
 from mlxtui.store.items import CONVERSATION, INPUT, page
 from mlxtui.store.responses import Kept
 
+SECRET = {"store.secret": 0o600}
+
 
 def run(coroutine: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(coroutine, 20))
@@ -293,6 +295,37 @@ def test_a_place_that_can_not_be_used_is_named(tmp_path: Path, name: str) -> Non
     async def main() -> None:
         with pytest.raises(UserError, match=r"--store|MLXTUI_HOME"):
             await Store(tmp_path / name).open()
+
+    run(main())
+
+
+def test_what_people_said_is_for_its_owner_only(tmp_path: Path) -> None:
+    async def main() -> None:
+        store = Store(tmp_path / "store.sqlite3")
+        await store.run(responses.put, turn("a"))
+        assert modes() == {"store.sqlite3": 0o600, "store.sqlite3-shm": 0o600, "store.sqlite3-wal": 0o600} | SECRET
+        await store.close()
+
+    def modes() -> dict[str, int]:
+        return {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+
+    run(main())
+
+
+def test_a_disk_that_is_full_at_the_start_does_not_stop_the_server(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite3"
+
+    async def main() -> None:
+        early = Store(path)
+        await early.run(responses.put, Kept(answer("cut", status="in_progress", output=[message("m", "x" * 9000)])))
+        await early.close()
+        store = Store(path)
+        await store.run(lambda db: db.execute("PRAGMA query_only = ON"))  # as any write that fails
+        await store.open()
+        found = await store.run(responses.get, "cut")
+        assert found
+        assert found["status"] == "failed"
+        await store.close()
 
     run(main())
 
