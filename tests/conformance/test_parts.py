@@ -9,6 +9,7 @@ import mlxtui_conformance
 import pytest
 from mlxtui_conformance.check import Check, Level, Verdict
 from mlxtui_conformance.runner import Figures, Result, exit_code, figures
+from mlxtui_conformance.schema import closed, faults, one_of
 from mlxtui_conformance.sse import parse
 from mlxtui_conformance.suite import CHECKS, PROFILES, NoSuchCheck, chosen, matches
 from mlxtui_conformance.target import Target, base_url
@@ -66,6 +67,30 @@ def test_patterns_are_ids_starts_levels_and_globs() -> None:
 def test_the_start_of_an_id_ends_at_a_dot() -> None:
     with pytest.raises(NoSuchCheck):
         ids(("mod",))
+
+
+PLACE = closed(side=one_of("north", "south"), steps=one_of(3, 5), open={"type": "boolean"})
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ({"side": "north", "steps": 3, "open": True}, []),
+        ({"side": "east", "steps": True, "open": 1}, ["side is none of", "steps is no integer", "open is no boolean"]),
+        ({"side": "north", "steps": "3", "open": False, "why": 1}, ["the value has why", "steps is no integer"]),
+        ({"side": "north", "open": False}, ["the value lacks steps"]),
+        (["north"], ["the value is no object"]),
+    ],
+)
+def test_what_does_not_fit_a_schema_is_told(value: object, told: list[str]) -> None:
+    found = list(faults(value, PLACE))
+    assert len(found) == len(told)
+    assert all(fault.startswith(start) for fault, start in zip(found, told, strict=True))
+
+
+def test_arrays_are_looked_into() -> None:
+    schema = {"type": "array", "items": one_of(3, 5)}
+    assert list(faults([3, 4], schema)) == ["the value[1] is none of [3, 5]: 4"]
 
 
 def test_a_profile_narrows_what_select_picks_from() -> None:

@@ -96,6 +96,24 @@ def test_an_honest_refusal_is_unsupported(server: Server, shared: Shared) -> Non
     assert found["chat.n"] == found["tools.named"] == found["tools.required"] == Verdict.UNSUPPORTED
 
 
+REFUSED = ("response_format", "logprobs", "logit_bias", "seed", "top_p", "reasoning_effort")
+
+
+def test_a_server_without_the_finer_things_fails_nothing(server: Server, shared: Shared) -> None:
+    """Honest 400s for forms, figures and effort: unsupported, and nothing that would hide a fault elsewhere."""
+    plain = Defect("plain", "", request=refusing(lambda r: any(r.get(name) is not None for name in REFUSED)))
+    target = aim(server.mount(plain))
+    areas = ("unicode.", "structured.", "reasoning.", "sampling.")
+    asked = [check for check in CHECKS if check.id.startswith(areas)]
+    found = {check.id: run_check(check, target, shared).verdict for check in asked}
+    found.pop("structured.bad-schema-param")  # this server's refusal names no field
+    assert Verdict.FAIL not in found.values()
+    assert {id for id, verdict in found.items() if verdict == Verdict.UNSUPPORTED} >= {
+        *("structured.json-object", "structured.schema", "structured.parse", "structured.keywords"),
+        *("sampling.seed", "sampling.top-p", "sampling.logprobs", "sampling.logit-bias", "reasoning.effort"),
+    }
+
+
 def test_a_weak_model_fails_nothing(server: Server, shared: Shared) -> None:
     """Protocol and obedience are apart: a model that only says "." costs capability alone."""
     weak = Defect("weak", "", flags=frozenset({"mumbling"}))

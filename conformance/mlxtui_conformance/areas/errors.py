@@ -219,8 +219,11 @@ def mid_stream(ctx: Context) -> None:
     seen = []
     for what, fields in LATE.items():
         sample = ctx.stream(CHAT, body(ctx, **({"stream": True, "max_completion_tokens": 32} | fields)))
-        if sample.status == 200 and _went_wrong(sample):
-            seen.append(what)
+        try:
+            if sample.status == 200 and _went_wrong(sample):
+                seen.append(what)
+        except Fail as fail:
+            raise Fail(f"{fail.expected}, for {what}", fail.got, sample.exchange) from fail
     if not seen:
         raise Unsupported("no fault could be brought about after the first byte")
     ctx.note(f"told in the stream: {', '.join(seen)}")

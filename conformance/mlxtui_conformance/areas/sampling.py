@@ -10,7 +10,7 @@ from typing import Any
 from ..check import Fail, Level, Unsupported, check
 from ..context import Context
 from ..shapes import JsonObject, accepted, cooperation, dig, offered, require
-from ..talk import CHAT, Said, body, budget, choices, chunks, joined, plain, said, tell
+from ..talk import CHAT, ROOM, Said, body, budget, choices, chunks, joined, plain, said, tell
 
 STORY = "Tell me a short story about a boat."
 WARM = 1.5  # hot enough that two draws differ, cool enough to be text
@@ -49,11 +49,8 @@ def top_p(ctx: Context) -> None:
 
 def _asked(ctx: Context) -> JsonObject:
     """Room for a few tokens of content: cut short, so that no end token is among them."""
-    room = 8 if budget(ctx) < LONG else budget(ctx)
+    room = 8 if budget(ctx) == ROOM else budget(ctx)
     return body(ctx, max_completion_tokens=room, logprobs=True, top_logprobs=TOP)
-
-
-LONG = 512  # tokens: a budget of that size is head-room for thoughts
 
 
 def _logged(ctx: Context) -> Said:

@@ -74,6 +74,7 @@ def ends(ctx: Context) -> None:
     A server that lets a model go on with blanks spends the whole budget on them.
     """
     got = _storm(ctx)
+    cooperation(got.content.lstrip().startswith("{"), "the schema is not kept to, so there is no end to look at")
     require(got.finish == "stop", "finish_reason stop for a schema of a few short values", got.raw)
     blank = len(got.content) - len(got.content.rstrip())
     require(blank <= 2, "no run of blanks at the end", repr(got.content))
