@@ -9,7 +9,7 @@ import tempfile
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import IO, Any
 
 from mlxtui.bench.scenario import FloorWork
@@ -24,6 +24,12 @@ class FloorUnusable(UserError):
     pass
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    tokens: int
+    seconds: float
+
+
 class Floor:
     """A loaded model behind a pipe: one line of JSON in, one out."""
 
@@ -31,7 +37,7 @@ class Floor:
         self._process = process
         self._errors = errors
 
-    async def tokens_per_second(self, work: FloorWork) -> float:
+    async def measure(self, work: FloorWork) -> Done:
         """
         Raises:
             RequestFailed: the process has ended.
@@ -39,13 +45,13 @@ class Floor:
         assert self._process.stdin
         try:
             self._process.stdin.write(json.dumps(asdict(work)).encode() + b"\n")
-            done = await self.line()
+            done = await self.read()
         except asyncio.CancelledError:
             self._process.kill()  # else its late answer would be taken for the next one
             raise
-        return float(done["tokens"] / done["seconds"])
+        return Done(done["tokens"], done["seconds"])
 
-    async def line(self) -> dict[str, Any]:
+    async def read(self) -> dict[str, Any]:
         assert self._process.stdout
         line = await self._process.stdout.readline()
         answer: dict[str, Any] = json.loads(line) if line else {"error": self._last_words()}
@@ -72,7 +78,7 @@ async def started(model: str) -> AsyncIterator[Floor]:
         )
         floor = Floor(process, errors)
         try:
-            await floor.line()
+            await floor.read()
             yield floor
         except RequestFailed as failed:
             raise FloorUnusable(str(failed)) from failed

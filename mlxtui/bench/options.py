@@ -6,8 +6,7 @@ import ipaddress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from mlxtui_conformance.target import base_url
-
+from mlxtui.bench.wire import base_url
 from mlxtui.errors import UserError
 
 

@@ -27,18 +27,20 @@ SAMPLE = 2000  # characters that are sent once to learn how many of them are a t
 
 def story(nonce: str, number: int = 0) -> Messages:
     """A short prompt whose answer is long."""
-    return user(f"{mark(nonce, number)}: tell me a long story about number {number} and count from {number} to 100.")
+    return user(
+        f"{mark('story', nonce, number)}: tell me a long story about number {number} and count from {number} to 100."
+    )
 
 
 def hello(nonce: str, number: int = 0) -> Messages:
     """A prompt of about twenty tokens whose answer is short."""
-    return user(f"{mark(nonce, number)}: say hello.")
+    return user(f"{mark('hello', nonce, number)}: say hello.")
 
 
 def long(nonce: str, characters: float) -> Messages:
     """A prompt of about so many characters, different from any other from its first token to its last."""
     draw = random.Random(nonce)
-    words = [f"{mark(nonce)}:"]
+    words = [f"{mark('long', nonce)}:"]
     left = characters - len(words[0])
     while left > 0:
         words.append(draw.choice(_WORDS))
@@ -46,9 +48,9 @@ def long(nonce: str, characters: float) -> Messages:
     return user(" ".join(words) + ". What is this about?")
 
 
-def mark(nonce: str, number: int = 0) -> str:
+def mark(*parts: object) -> str:
     """What a prompt opens with: nothing is shared in a run, not even its nonce, which would be a cached prefix."""
-    return hashlib.sha256(f"{nonce}/{number}".encode()).hexdigest()[:12]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 
 
 def user(text: str) -> Messages:

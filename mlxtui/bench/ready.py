@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 from urllib.parse import urlsplit
 
-from mlxtui_conformance.target import base_url
-
 from mlxtui.bench.options import Options
 from mlxtui.bench.prompts import SAMPLE, long, story
 from mlxtui.bench.results import Endpoint
 from mlxtui.bench.scenario import Aim
 from mlxtui.bench.talk import ask, ask_together, running
-from mlxtui.bench.wire import RequestFailed, Target, get
+from mlxtui.bench.wire import RequestFailed, Target, base_url, get
 from mlxtui.errors import UserError
 from mlxtui.text import safe_line
 

@@ -21,6 +21,7 @@ from mlxtui.bench.turns import FOLLOWUP
 from mlxtui.bench.wire import RequestFailed
 
 SCENARIOS = (THROUGHPUT, RATE, FOLLOWUP, GAP, DISCONNECT)
+SETTLED = 10.0  # seconds
 Tell = Callable[[str], None]
 """Called with what is being done next, once for each endpoint and each step."""
 
@@ -88,7 +89,7 @@ async def run(options: Options, results: Results, tell: Tell) -> None:
 async def _warm_up(floor: Floor, options: Options, nonce: str) -> None:
     """What the endpoints get when they are made ready."""
     most = max(options.clients)
-    await floor.tokens_per_second(FloorWork([story(nonce, number) for number in range(most)], WARM, most))
+    await floor.measure(FloorWork([story(nonce, number) for number in range(most)], WARM, most))
 
 
 async def _measure(options: Options, step: Step, nonce: str, on: Aim | Floor | None) -> Outcome:
@@ -110,8 +111,13 @@ async def _measure(options: Options, step: Step, nonce: str, on: Aim | Floor | N
 
 async def _on_endpoint(aim: Aim, task: Task) -> Measured:
     measured = await task.scenario.run(aim, task.size)
-    if aim.idle is not None:  # streams that were left may not disturb whoever comes next
-        await freed(aim.target, aim.idle)
+    if aim.idle is None:
+        return measured
+    try:
+        async with asyncio.timeout(SETTLED):  # streams that were left may not disturb whoever comes next
+            await freed(aim.target, aim.idle)
+    except TimeoutError:
+        return Measured(measured.figures, (*measured.notes, "requests that are not ours were still running there"))
     return measured
 
 
@@ -119,4 +125,5 @@ async def _on_floor(floor: Floor | None, options: Options, nonce: str, task: Tas
     assert floor
     assert task.scenario.floor
     work = task.scenario.floor(options, nonce, task.size)
-    return Measured({task.scenario.lead: [await floor.tokens_per_second(work)]})
+    done = await floor.measure(work)
+    return Measured({task.scenario.lead: [done.tokens / done.seconds]})

@@ -50,7 +50,7 @@ async def ask_together(target: Target, prompts: Sequence[Messages], max_tokens: 
         for line, content in zip(lines, contents, strict=True):
             line.send(content)
         await together(line.until() for line in lines)
-        return [await whole(line) for line in lines]
+        return await together(whole(line) for line in lines)
 
 
 async def together(work: Iterable[Coroutine[Any, Any, _Kind]]) -> list[_Kind]:

@@ -100,6 +100,15 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
 
+def base_url(url: str) -> str:
+    """`host:port`, `http://host:port` and `http://host:port/v1/` all mean the same API root, as for `mlxtui check`.
+
+    Not the suite's own function: to import it is to import openai, half a second for three lines.
+    """
+    full = (url if "://" in url else f"http://{url}").rstrip("/")
+    return full if urlsplit(full).path else f"{full}/v1"
+
+
 @asynccontextmanager
 async def connection(target: Target) -> AsyncIterator[Connection]:
     """An open connection; it is cut off with the block.

@@ -13,7 +13,7 @@ import time
 from typing import IO, TYPE_CHECKING, Any
 
 from mlxtui.engine.interface import ChatPrompt, Job
-from mlxtui.engine.worker.locate import LoadError
+from mlxtui.engine.worker.locate import LoadError, find
 from mlxtui.types import Message, Sampling
 
 if TYPE_CHECKING:
@@ -24,13 +24,15 @@ GREEDY = Sampling(temperature=0.0, top_p=1.0, top_k=0, min_p=0.0)
 
 def serve(name: str, work: IO[str], answers: IO[str]) -> int:
     """Do each line of work until there are no more."""
-    from mlxtui.engine.worker import device
-    from mlxtui.engine.worker.model import load
 
     def say(**answer: Any) -> None:
         print(json.dumps(answer), file=answers, flush=True)
 
     try:
+        find(name)  # a misspelt name fails before MLX is imported, which takes seconds
+        from mlxtui.engine.worker import device
+        from mlxtui.engine.worker.model import load
+
         model = load(name, None, lambda detail: None)
     except LoadError as error:
         say(error=str(error))
