@@ -43,11 +43,16 @@ def delete(db: Connection, id: str) -> bool:
 
 def add(db: Connection, id: str, items: Sequence[Item]) -> bool:
     """Append items; one with an id that the conversation has already is left as it is. False: no such conversation."""
-    if not db.execute("UPDATE conversations SET used = ? WHERE id = ?", (time.time(), id)).rowcount:
+    if not use(db, id):
         return False
     rows = ((id, item["id"], text(item)) for item in items)
     db.executemany("INSERT OR IGNORE INTO conversation_items (owner, id, item) VALUES (?, ?, ?)", rows)
     return True
+
+
+def use(db: Connection, id: str) -> bool:
+    """Keep it from being swept for another while. False: no such conversation."""
+    return db.execute("UPDATE conversations SET used = ? WHERE id = ?", (time.time(), id)).rowcount > 0
 
 
 def items(db: Connection, id: str) -> list[dict[str, Any]] | None:

@@ -63,7 +63,7 @@ def put(db: Connection, kept: Kept) -> None:
         "id": id,
         "previous": previous,
         "root": (db.execute("SELECT root FROM responses WHERE id = ?", (previous,)).fetchone() or (id,))[0],
-        "conversation": kept.conversation if conversations.get(db, kept.conversation or "") else None,
+        "conversation": kept.conversation if kept.conversation and conversations.use(db, kept.conversation) else None,
         "status": thing["status"],
         "owner": owner(),
         "created": thing["created_at"],

@@ -21,8 +21,9 @@ def sweep(db: Connection, before: float, archive: Path | None) -> int:
     Raises:
         OSError: the archive can't be written.
     """
-    query = "SELECT root FROM responses GROUP BY root HAVING max(used) < ?"
-    roots = [root for [root] in db.execute(query, (before,))]
+    query = """SELECT root FROM responses GROUP BY root
+        HAVING max(used) < ? AND NOT max(status IN (?, ?))"""  # what is under way is in use
+    roots = [root for [root] in db.execute(query, (before, *responses.PENDING))]
     idle = [id for [id] in db.execute("SELECT id FROM conversations WHERE used < ?", (before,))]
     for root in roots:
         if archive:
@@ -43,7 +44,7 @@ def chain(db: Connection, root: str) -> dict[str, Any]:
 
 def exported(db: Connection, id: str) -> dict[str, Any]:
     """One response with what was asked."""
-    return {"input": responses.inputs(db, id), "response": responses.get(db, id)}
+    return {"request": responses.request(db, id), "input": responses.inputs(db, id), "response": responses.get(db, id)}
 
 
 def conversation(db: Connection, id: str) -> dict[str, Any]:

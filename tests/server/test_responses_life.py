@@ -192,6 +192,27 @@ def test_a_client_that_leaves_ends_its_response(at: int, fields: dict[str, Any])
     run(main())
 
 
+def test_a_client_that_leaves_before_its_prompt_is_ready_ends_its_request() -> None:
+    counting = asyncio.Event()
+
+    class Slow(ReplayEngine):
+        async def tokenize(self, prompt: Any) -> Any:
+            counting.set()
+            await asyncio.Event().wait()
+
+    async def main() -> None:
+        async with serving(engine=Slow.scripted(PIECES)) as served, served.http() as http:
+            body = ASK | {"input": "word " * 4000, "truncation": "auto"}
+            asking = asyncio.create_task(http.post(RESPONSES, json=body))
+            await counting.wait()
+            asking.cancel()
+            await asyncio.wait([asking])
+            finished = await served.event(RequestFinished)
+        assert (finished.status, finished.outcome) == (499, "cancelled")
+
+    run(main())
+
+
 def test_a_response_under_way_can_not_be_gone_on_from() -> None:
     async def main() -> None:
         async with gated() as (served, _), served.openai() as client, served.http() as http:

@@ -214,10 +214,11 @@ def test_chains_and_conversations_go_as_a_whole_and_are_archived(tmp_path: Path)
         for id, previous in (("old", None), ("newer", "old"), ("alone", None)):
             await store.run(responses.put, turn(id, previous))
         await store.run(conversations.create, Conversation("conv_1", 1, {"topic": "x"}), [message("m")])
-        await store.run(lambda db: db.execute("UPDATE responses SET used = 5 WHERE id IN ('old', 'alone')"))
+        await store.run(responses.put, Kept(answer("under way", status="in_progress")))
+        await store.run(lambda db: db.execute("UPDATE responses SET used = 5 WHERE id != 'newer'"))
         await store.run(lambda db: db.execute("UPDATE conversations SET used = 5"))
         assert await store.run(retention.sweep, 10.0, archive) == 2
-        assert {found.id for found in await store.run(responses.listed, 10)} == {"old", "newer"}
+        assert {found.id for found in await store.run(responses.listed, 10)} == {"old", "newer", "under way"}
         assert await store.run(conversations.get, "conv_1") is None
         await store.close()
         texts = {path.name.partition("_")[2]: json.loads(path.read_text()) for path in archive.iterdir()}
