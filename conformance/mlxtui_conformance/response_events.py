@@ -123,13 +123,14 @@ class Stream:
 
     def _told(self, stage: str, response: JsonObject) -> None:
         status = response.get("status")
-        fits = status == stage or (stage == "created" and status in ("in_progress", "queued"))
-        self._hold(Rule.LIFECYCLE, fits, f"a status to fit {stage}", status)
+        # There is no event for the end of a cancelled response, so the status may tell more than the type.
+        others = {"created": ("in_progress", "queued"), "incomplete": ("cancelled",)}.get(stage, ())
+        self._hold(Rule.LIFECYCLE, status in (stage, *others), f"a status to fit {stage}", status)
         if stage == "created":
             self._hold(Rule.LIFECYCLE, response.get("output") == [], "output [] at first", response.get("output"))
-        proof = {"completed": "usage", "incomplete": "incomplete_details", "failed": "error"}.get(stage)
+        proof = {"completed": "usage", "incomplete": "incomplete_details", "failed": "error"}.get(str(status))
         if proof:
-            self._hold(Rule.LIFECYCLE, isinstance(response.get(proof), dict), f"{proof} when {stage}", response)
+            self._hold(Rule.LIFECYCLE, isinstance(response.get(proof), dict), f"{proof} when {status}", response)
 
     def _end(self, kind: str, response: JsonObject) -> None:
         self.final = response

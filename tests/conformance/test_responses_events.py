@@ -54,7 +54,7 @@ def test_a_sound_stream_has_no_faults(name: str) -> None:
 
 def told(events: list[Json], at: int) -> bool:
     """Whether the stream says something new at this place: a second in_progress is only a sign of life."""
-    return events[at]["type"] != "response.in_progress"
+    return str(events[at]["type"]) != "response.in_progress"
 
 
 @pytest.mark.parametrize("name", WHOLE)
@@ -196,6 +196,12 @@ def test_a_sign_of_life_and_a_queue_are_no_faults() -> None:
     alive = {**events[1], "type": "response.in_progress"}
     queued = {**events[0], "type": "response.queued", "response": {**events[0]["response"], "status": "queued"}}
     assert faults(numbered([events[0], queued, *events[1:5], alive, *events[5:]])) == []
+
+
+def test_a_cancelled_response_ends_as_incomplete() -> None:
+    events = sound("cut")
+    events[-1]["response"].update(status="cancelled", incomplete_details=None, usage=None)
+    assert faults(events) == []
 
 
 @pytest.mark.parametrize(

@@ -219,8 +219,11 @@ TEXTS = (
     ),
     Defect("stream-other-text", "responses.stream.same-text", request=on(streaming, greeting)),
     Defect("stream-not-kept", "responses.stream.stored", chunks=final(lambda r: r.update(metadata={"x": "y"}))),
-    Defect("delta-no-logprobs", "responses.stream.sdk", chunks=each("text.delta", lambda e: e.pop("logprobs"))),
-    Defect("strange-event", "responses.stream.sdk", chunks=renamed("output_text.done", "output_text.finished")),
+    Defect("delta-no-logprobs", "responses.stream.strict", chunks=each("text.delta", lambda e: e.pop("logprobs"))),
+    Defect("strange-event", "responses.stream.strict", chunks=renamed("output_text.done", "output_text.finished")),
+    Defect(
+        "summary-bare", "responses.stream.strict", chunks=each("summary_part.done", lambda e: e["part"].pop("type"))
+    ),
     Defect(
         "error-inside", "responses.stream.sdk", chunks=each("in_progress", lambda e: e.update(error={"message": "x"}))
     ),
