@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Literal
 
 from mlxtui.output.closing import Closing
 from mlxtui.output.json_call import CallPart, JsonCall
 from mlxtui.output.markers import cut
 from mlxtui.output.stops import StopFilter
+from mlxtui.output.turns import Mode, turns
 from mlxtui.types import Channel, Dialect, Reasoning, Text
 
 
@@ -45,17 +45,19 @@ class OutputParser:
         tools: Collection[str] = (),
         stop: tuple[str, ...] = (),
     ) -> None:
-        self._think_open, self._think_close = dialect.think or ("", "")
+        self._turns = turns(dialect, with_tools=bool(tools))
         self._tool_open, self._tool_close = (dialect.tool if tools else None) or ("", "")
         self._tools = tools
         self._syntax = dialect.tool_syntax
         self._closing = Closing(self._tool_close, self._syntax)
         self._call: JsonCall | None = None  # while it can be read as it comes
         self._call_fed = 0  # how much of the buffer it has seen
-        self._mode: Literal["content", "reasoning", "call"] = opens_in
+        self._mode: Mode = "header" if "header" in self._turns and opens_in == "content" else opens_in
+        self._header = ""
         self._at_seam = opens_in == "reasoning"
         self._buffer = ""  # not yet searched for markers
         self._space = ""  # white space that is dropped if a marker follows
+        self._before_call = ""  # and what was dropped, in case it is no call
         self._stops = StopFilter(stop)
 
     @property
@@ -78,6 +80,8 @@ class OutputParser:
         parts = self._read(final=True)
         if self._mode == "call" and not (self._call and self._call.readable):
             parts += self._unfinished_call()
+        if self._mode == "header":
+            parts += self._without_header()
         if self._mode == "content":
             parts += self._content(self._stops.flush())
             parts += _some(Text("" if self._at_seam else self._space))
@@ -92,25 +96,19 @@ class OutputParser:
                 if self._mode == "call":
                     break
                 continue
-            before, marker, self._buffer = cut(self._buffer, self._markers(), final=final)
-            parts += self._reasoning(before) if self._mode == "reasoning" else self._stoppable(before)
+            before, marker, self._buffer = cut(self._buffer, list(self._turns[self._mode]), final=final)
+            parts += self._said(before)
             if marker is None:
                 break
             parts += self._turn(marker)
         return parts
 
-    def _markers(self) -> list[str]:
-        wanted = [self._think_close] if self._mode == "reasoning" else [self._think_open, self._tool_open]
-        return [marker for marker in wanted if marker]
-
     def _turn(self, marker: str) -> list[Part]:
         """Pass a marker: what was held back for a longer stop string is ordinary text, white space before it is not."""
-        parts = self._content(self._stops.flush()) if self._mode == "content" else []
-        self._space, self._at_seam = "", True
-        if self._mode == "reasoning":
-            self._mode = "content"
-        else:
-            self._mode = "reasoning" if marker == self._think_open else "call"
+        to, parts = self._turns[self._mode][marker], self._without_header() if self._mode == "header" else []
+        parts += self._content(self._stops.flush()) if self._mode == "content" else []
+        self._before_call, self._space, self._at_seam = self._space, "", True
+        self._mode = to
         self._call = JsonCall(self._tools) if self._mode == "call" and self._syntax == "json_tools" else None
         self._call_fed = 0
         self._closing = Closing(self._tool_close, self._syntax)
@@ -139,15 +137,27 @@ class OutputParser:
             return None
         body, self._buffer = self._buffer[:at], self._buffer[at + len(self._tool_close) :]
         self._mode = "content"
-        return RawCall(body, self._tool_open + body + self._tool_close)
+        return RawCall(body, self._before_call + self._tool_open + body + self._tool_close)
 
     def _unfinished_call(self) -> list[Part]:
         """Syntaxes without a closing marker end with the text; in all others the call was cut off."""
-        whole = self._tool_open + self._buffer
+        whole = self._before_call + self._tool_open + self._buffer
         return [Text(whole) if self._tool_close else RawCall(self._buffer, whole)]
 
-    def _reasoning(self, text: str) -> list[Part]:
-        return _some(Reasoning(self._spaced(text)))
+    def _said(self, text: str) -> list[Part]:
+        if self._mode == "header":
+            self._header += text
+            return []
+        return _some(Reasoning(self._spaced(text))) if self._mode == "reasoning" else self._stoppable(text)
+
+    def _without_header(self) -> list[Part]:
+        """A message to nobody we know, or an answer that has no header after all; a header that is cut off is none."""
+        header, self._header = self._header, ""
+        _, message, body = header.rpartition("<|message|>")
+        if not message and ("<|" in body or body.lstrip().startswith("to=")):
+            return []
+        self._mode = "content"
+        return self._stoppable(body)
 
     def _stoppable(self, text: str) -> list[Part]:
         parts = self._content(self._stops.feed(text))

@@ -236,6 +236,15 @@ def pieces_of(text: str, cuts: list[int]) -> list[str]:
     return [text[a:b] for a, b in pairwise(sorted({0, len(text), *(at % (len(text) + 1) for at in cuts)}))]
 
 
+SPARKS = "to=self<|message|>hm<|eom|><|start|>assistant to=get_weather<|message|>"
+
+
+def test_a_call_after_reasoning_in_messages(tokenizers: Tokenizers) -> None:
+    text = SPARKS + WRITERS["muse_spark"].calls([("get_weather", {"city": "Oslo"})]) + "<|eom|>"
+    expected = Answer("", "hm", [("get_weather", {"city": "Oslo"})], "tool_calls")
+    assert read(tokenizers("muse_spark"), [text]) == read(tokenizers("muse_spark"), list(text)) == expected
+
+
 def test_none_is_missing() -> None:
     parsers = {path.stem for path in Path(mlx_lm.tool_parsers.__path__[0]).glob("[a-z]*.py")}
     assert parsers == set(SYNTAXES) == set(WRITERS) == set(VALUES)
@@ -344,12 +353,11 @@ def test_what_is_cut_off_is_text(tokenizers: Tokenizers, syntax: str) -> None:
     writer, calls = WRITERS[syntax], [("get_weather", {"city": "Oslo", "days": 35}), ("get_weather", {"city": "Rome"})]
     text = writer.calls(calls)
     for end in range(len(writer.open), len(text)):
-        answer = read(tokenizers(syntax), [text[:end]], finish="length")
+        answer = read(tokenizers(syntax), [f"I look. {text[:end]}"], finish="length")
         assert answer.finish == "length"
         told = [call for call in answer.calls if isinstance(call[1], dict)]
         assert told == calls[: len(told)]
-        if not answer.calls:
-            assert answer.text == text[:end].rstrip() or answer.text == text[:end]
+        assert answer.calls or answer.text == f"I look. {text[:end]}"
 
 
 @each_syntax

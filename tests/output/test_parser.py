@@ -80,7 +80,7 @@ def test_without_tools_the_tool_markup_is_text() -> None:
 
 
 def test_a_syntax_without_closing_marker_ends_with_the_text() -> None:
-    assert parse(["Hi [TOOL_CALLS]", "[{}]"], OPEN_ENDED) == [Text("Hi"), RawCall("[{}]", "[TOOL_CALLS][{}]")]
+    assert parse(["Hi [TOOL_CALLS]", "[{}]"], OPEN_ENDED) == [Text("Hi"), RawCall("[{}]", " [TOOL_CALLS][{}]")]
 
 
 def test_a_prompt_that_opens_the_thought_starts_in_reasoning() -> None:
@@ -101,6 +101,48 @@ def test_a_prompt_that_opens_the_thought_starts_in_reasoning() -> None:
 def test_stops_cut_content_only(text: str, stop: tuple[str, ...], expected: list[Part]) -> None:
     assert parse([text], stop=stop) == expected
     assert parse(list(text), stop=stop) == expected
+
+
+K3 = Dialect(
+    ("<|open|>think<|sep|>", "<|close|>think<|sep|>"), ("<|open|>tools<|sep|>", "<|close|>tools<|sep|>"), "kimi_k3"
+)
+SPARK = Dialect(tool=("<atem:function_calls>", "</atem:function_calls>"), tool_syntax="muse_spark")
+INVOKE = '<atem:invoke name="f"></atem:invoke>'
+
+
+@pytest.mark.parametrize(
+    ("dialect", "text", "expected"),
+    [
+        (
+            K3,
+            "<|open|>think<|sep|>hm<|close|>think<|sep|><|open|>response<|sep|>Yes.<|close|>response<|sep|>"
+            "<|open|>tools<|sep|>x<|close|>tools<|sep|><|close|>message<|sep|>",
+            [Reasoning("hm"), Text("Yes."), RawCall("x", "<|open|>tools<|sep|>x<|close|>tools<|sep|>")],
+        ),
+        (
+            SPARK,
+            "to=self<|message|>hm<|eom|><|start|>assistant to=user<|message|>Yes.<|eot|>",
+            [Reasoning("hm"), Text("Yes.")],
+        ),
+        (
+            SPARK,
+            "to=commentary<|message|>I look.<|eom|><|start|>assistant to=f<|message|>"
+            f"<atem:function_calls>{INVOKE}</atem:function_calls><|eom|>",
+            [Text("I look."), RawCall(INVOKE, f"<atem:function_calls>{INVOKE}</atem:function_calls>")],
+        ),
+        (SPARK, "to=user<|message|>say <atem:function_calls>", [Text("say <atem:function_calls>")]),
+        (SPARK, "no header at all", [Text("no header at all")]),
+        (SPARK, "to=nobody<|message|>hi", [Text("hi")]),
+        (SPARK, "to=nobody<|message|>hi<|eom|><|start|>assistant to=user<|message|>ho", [Text("hiho")]),
+        (SPARK, f"I look. <atem:function_calls>{INVOKE}", [Text(f"I look. <atem:function_calls>{INVOKE}")]),
+        (SPARK, "to=use", []),
+        (SPARK, "to=user<|message|>a<|eom|><|start|>assi", [Text("a")]),
+        (SPARK, "", []),
+    ],
+)
+def test_answers_that_are_marked_throughout(dialect: Dialect, text: str, expected: list[Part]) -> None:
+    assert parse([text], dialect) == expected
+    assert parse(list(text), dialect) == expected
 
 
 def test_arguments_come_as_they_are_written() -> None:
@@ -132,6 +174,8 @@ PARTS = st.sampled_from(
         "e",
         "👩‍💻",
         "日本",
+        *("<|open|>tools<|sep|>", "<|close|>tools<|sep|>", "<|open|>response<|sep|>"),
+        *("to=user<|message|>", "to=self<|message|>", "to=f<|message|>", "<|eom|>", "<|start|>assistant "),
         '"',
         "\\",
     ]
@@ -144,15 +188,16 @@ PARTS = st.sampled_from(
     stop=st.lists(st.sampled_from(["end", "e", "\n", "the end", "nd<"]), max_size=3, unique=True),
     tools=st.sampled_from([(), ("f",), ("g",)]),
     opens_in=st.sampled_from(["content", "reasoning"]),
+    dialect=st.sampled_from([QWEN, K3, SPARK]),
 )
 def test_any_chunking_gives_the_same_parts(
-    words: list[str], cuts: list[int], stop: list[str], tools: tuple[str, ...], opens_in: Channel
+    words: list[str], cuts: list[int], stop: list[str], tools: tuple[str, ...], opens_in: Channel, dialect: Dialect
 ) -> None:
     text = "".join(words)
     edges = sorted({0, len(text), *(at for at in cuts if at < len(text))})
     chunks = [text[a:b] for a, b in pairwise(edges)]
-    whole = parse([text], stop=tuple(stop), tools=tools, opens_in=opens_in)
-    assert parse(chunks, stop=tuple(stop), tools=tools, opens_in=opens_in) == whole
+    whole = parse([text], dialect, stop=tuple(stop), tools=tools, opens_in=opens_in)
+    assert parse(chunks, dialect, stop=tuple(stop), tools=tools, opens_in=opens_in) == whole
 
 
 @given(st.text(), st.lists(st.text(min_size=1, max_size=3), min_size=1, max_size=4))

@@ -93,7 +93,7 @@ def _until(end: str, *without: str) -> str:
 
 def _elements(key: str, value: str) -> str:
     """GLM's and LongCat's pairs of elements after the name."""
-    return rf"NAME\s*(?:<{key}>{_until(f'</{key}>')}(?:\\n|\s)*<{value}>{_until(f'</{value}>')}\s*)*"
+    return rf"NAME\s*(?:<{key}>[^<>]+</{key}>(?:\\n|\s)*<{value}>{_until(f'</{value}>')}\s*)*"
 
 
 def _quoted(start: str, end: str) -> Callable[[str], str]:
@@ -157,7 +157,7 @@ _GLM = _pattern(rf"{_elements('arg_key', 'arg_value')}|NAME(?:\s+[\w-]+=(?:\"[^\
 _GLM_JSON = _pattern(r"(?:NAME\s+)?")
 _ESCAPED = rf"<escape>{_until('<escape>', '}')}"
 _K2 = r"NAME:\d+\s*<\|tool_call_argument_begin\|>"
-_K3 = rf"<\|open\|>argument\s{_until('<|sep|>')}{_until('<|close|>argument<|sep|>')}"
+_K3 = rf"<\|open\|>argument\s[^<>]*<\|sep\|>{_until('<|close|>argument<|sep|>')}"
 _K3_JSON = rf"<\|open\|>json{_until('<|sep|>')}{_until('<|close|>json<|sep|>')}"
 _CDATA = rf"<!\[CDATA\[{_until(']]>', '</param>', '</function>')}\s*</param>"
 _PARAM = rf"<param\s+name\s*=[^<>]+>\s*(?:{_CDATA}|{_until('</param>', '<![CDATA[', '</function>')})"
