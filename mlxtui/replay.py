@@ -24,7 +24,7 @@ from mlxtui.errors import UserError
 from mlxtui.recorded import RecordedEvent, RecordedExchange, RecordedRequest, RecordedResponse, Recording, runs_by_job
 from mlxtui.recording import REDACTED
 from mlxtui.server.app import create_app
-from mlxtui.server.exchange import Ledger
+from mlxtui.server.ledger import Ledger
 from mlxtui.server.recorder import Answer
 from mlxtui.settings import Settings
 from mlxtui.store.database import Store

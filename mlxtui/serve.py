@@ -33,7 +33,7 @@ from mlxtui.recording import Writer
 from mlxtui.server import replayed
 from mlxtui.server.app import create_app
 from mlxtui.server.console import Console, Printer
-from mlxtui.server.exchange import Ledger
+from mlxtui.server.ledger import Ledger
 from mlxtui.server.recorder import Recorder, RecordingEngine
 from mlxtui.settings import Settings
 from mlxtui.store.database import Retention, Store

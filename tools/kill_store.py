@@ -32,7 +32,7 @@ from mlxtui.engine.interface import Job
 from mlxtui.engine.replay import ReplayEngine
 from mlxtui.serve import _config
 from mlxtui.server.app import create_app
-from mlxtui.server.exchange import Ledger
+from mlxtui.server.ledger import Ledger
 from mlxtui.settings import Settings
 from mlxtui.store.database import Store
 

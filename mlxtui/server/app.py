@@ -12,7 +12,8 @@ from mlxtui.engine.interface import Engine
 from mlxtui.errors import Cancelled
 from mlxtui.pipeline import Pipeline
 from mlxtui.server import answers, conversations, guard, monitor, openai, responses, responses_kept, tokens
-from mlxtui.server.exchange import Exchange, Ledger
+from mlxtui.server.exchange import Exchange
+from mlxtui.server.ledger import Ledger
 from mlxtui.server.responses_turn import Turns
 from mlxtui.settings import Settings
 from mlxtui.store.database import Store

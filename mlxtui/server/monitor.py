@@ -15,7 +15,8 @@ from mlxtui.engine.interface import Engine
 from mlxtui.errors import ApiError, Cancelled, NotFound, Unavailable
 from mlxtui.events import to_json
 from mlxtui.server.answers import json_response
-from mlxtui.server.exchange import Exchange, Ledger
+from mlxtui.server.exchange import Exchange
+from mlxtui.server.ledger import Ledger
 from mlxtui.server.metrics import CONTENT_TYPE, Metrics
 from mlxtui.server.sse import KEEPALIVE, event, event_stream
 from mlxtui.settings import Settings

@@ -19,8 +19,9 @@ from mlxtui.engine.interface import Engine
 from mlxtui.errors import ApiError, NotFound
 from mlxtui.pipeline import Pipeline
 from mlxtui.server.answers import json_response
-from mlxtui.server.exchange import Exchange, Ledger
+from mlxtui.server.exchange import Exchange
 from mlxtui.server.guard import read_json
+from mlxtui.server.ledger import Ledger
 from mlxtui.server.sse import KEEPALIVE, event_stream
 from mlxtui.settings import REASONING_KEYS, Settings
 from mlxtui.types import Delta, TextPrompt

@@ -18,8 +18,9 @@ from mlxtui.errors import ApiError, Cancelled, InvalidRequest
 from mlxtui.pipeline import Pipeline
 from mlxtui.server import responses_compact as compact
 from mlxtui.server.answers import json_response
-from mlxtui.server.exchange import Exchange, Ledger
+from mlxtui.server.exchange import Exchange
 from mlxtui.server.guard import read_json
+from mlxtui.server.ledger import Ledger
 from mlxtui.server.openai import open_exchange, start
 from mlxtui.server.responses_history import Prompt, fitted, history, referred
 from mlxtui.server.responses_kept import written

@@ -27,7 +27,7 @@ from mlxtui.recording import Writer
 from mlxtui.serve import _config
 from mlxtui.server import replayed
 from mlxtui.server.app import create_app
-from mlxtui.server.exchange import Ledger
+from mlxtui.server.ledger import Ledger
 from mlxtui.server.recorder import Recorder, RecordingEngine
 from mlxtui.settings import Settings
 from mlxtui.store.database import Store
