@@ -123,16 +123,20 @@ def identical(ctx: Context) -> None:
     again with another prompt.
     """
     for _ in range(2):
-        request = body(ctx, f"Session {secrets.token_hex(8)}. Count from 1 to 20.", max_completion_tokens=24)
-        with ThreadPoolExecutor(4) as pool:
-            replies = list(pool.map(lambda _: ctx.post(CHAT, request), range(4)))  # noqa: B023 - used up in the loop
-        if any(reply.status == 429 for reply in replies):
-            raise Unsupported("four requests at once are too many")
-        answers = [said(accepted(reply, "one of four identical requests").json()) for reply in replies]
-        texts = {answer.reasoning + answer.content for answer in answers}
+        texts = _four_times(ctx, body(ctx, f"Session {secrets.token_hex(8)}. Count to 20.", max_completion_tokens=24))
         if len(texts) == 1:
             return
     require(False, "one text for four identical requests", sorted(texts))
+
+
+def _four_times(ctx: Context, request: JsonObject) -> set[str]:
+    """What four clients are told who ask the same at once."""
+    with ThreadPoolExecutor(4) as pool:
+        replies = list(pool.map(lambda _: ctx.post(CHAT, request), range(4)))
+    if any(reply.status == 429 for reply in replies):
+        raise Unsupported("four requests at once are too many")
+    answers = [said(accepted(reply, "one of four identical requests").json()) for reply in replies]
+    return {answer.reasoning + answer.content for answer in answers}
 
 
 @check(

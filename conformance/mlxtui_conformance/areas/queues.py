@@ -18,7 +18,7 @@ from ..sockets import dial, noted, reset
 from ..talk import body, tell
 from .concurrency import counter, endless, long_answer, settled
 
-CROWD = 200  # requests at once; as many open files as any system allows
+CROWD = 200  # requests at once; macOS lets a process open 256 files
 BATCH = 4
 PATIENCE = 10.0  # seconds in which a crowded server looks at everyone
 

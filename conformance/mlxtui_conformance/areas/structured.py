@@ -15,7 +15,7 @@ from typing import Any, Literal
 import pydantic
 from openai import LengthFinishReasonError
 
-from ..check import Fail, Level, check
+from ..check import Fail, Inconclusive, Level, check
 from ..context import Context
 from ..schema import closed, fits, one_of, strict_format
 from ..shapes import JsonObject, accepted, cooperation, dig, offered, refused, refuses, require
@@ -137,9 +137,8 @@ def parse(ctx: Context) -> None:
         )
     except pydantic.ValidationError as error:
         raise Fail("content that parses as the model", str(error)) from error
-    except LengthFinishReasonError:
-        require(not _storm(ctx).content, "an end within the budget", "finish_reason length")
-        cooperation(False, "no room was left beside the reasoning")
+    except LengthFinishReasonError as error:
+        raise Inconclusive("the answer was not finished in time; structured.ends tells why") from error
     found = answer.choices[0].message.parsed
     require(isinstance(found, Storm), "an instance of the model", repr(found))
 
