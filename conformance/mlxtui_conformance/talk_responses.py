@@ -1,7 +1,7 @@
 """Requests to /v1/responses that its areas use, answers read strictly, samples taken once.
 
-A server without that endpoint is told by one empty request, which costs it nothing. Knows nothing of verdicts but
-the ones it raises.
+A server without that endpoint is told by one request without input, which costs it nothing. Knows nothing of
+verdicts but the ones it raises.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from .wire import Reply, Streamed
 
 RESPONSES = "/responses"
 FEW = 16  # tokens: as few as api.openai.com takes
+THOUGHTFUL = 256  # tokens: a thought need not end to be looked at
 THINK = "Think step by step: what is 17 + 25?"
 LOOK: JsonObject = {
     "type": "function",
@@ -61,10 +62,13 @@ def forced(ctx: Context, tool: JsonObject, given: str = QUESTION) -> JsonObject:
 
 
 def there(ctx: Context) -> None:
-    """Unsupported, at once, for a server that has no /responses."""
+    """Unsupported, at once, for a server that has no /responses.
+
+    The model is named, so that a 404 can't be for the lack of one; without input there is nothing to generate.
+    """
 
     def probe() -> None:
-        reply = ctx.post(RESPONSES, {})
+        reply = ctx.post(RESPONSES, {"model": ctx.target.model})
         if reply.status in (404, 405, 501):
             raise Unsupported(f"no {RESPONSES}: {reply.brief}")
 
@@ -174,8 +178,8 @@ def _requests(ctx: Context, name: str) -> JsonObject:
         case "custom":
             return forced(ctx, RUN)
         case "summary":
-            return body(ctx, THINK, max_output_tokens=WIDE, reasoning={"summary": "auto"})
-    return body(ctx, THINK, max_output_tokens=WIDE)
+            return body(ctx, THINK, max_output_tokens=THOUGHTFUL, reasoning={"summary": "auto"})
+    return body(ctx, THINK, max_output_tokens=THOUGHTFUL)
 
 
 SPOKEN = ("text", "cut")

@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import secrets
 
-from ..check import Level, check
+from openai.types.responses import CompactedResponse
+
+from ..check import Level, Unsupported, check
 from ..context import Context
-from ..shapes import cooperation, dig, offered, refused, require
+from ..shapes import accepted, cooperation, dig, offered, refused, refuses, require
 from ..talk_responses import (
     FEW,
     LOOK,
     QUESTION,
+    RESPONSES,
+    THINK,
+    THOUGHTFUL,
     Answer,
+    answer,
     body,
     budget,
     calling,
@@ -24,6 +30,7 @@ from ..talk_responses import (
     message,
     post,
     tell,
+    there,
 )
 
 NOBODY = "resp_conformance_no_such_response"
@@ -144,6 +151,56 @@ def replay(ctx: Context) -> None:
         require(got.prompt > alone.prompt, f"more than {alone.prompt} input tokens with a history", got.prompt)
 
 
+@check("state.item-reference", Level.OPT, "OpenAPI: ItemReferenceParam")
+def item_reference(ctx: Context) -> None:
+    """An item of a kept response may be named by its id in place of being sent."""
+    first = kept(ctx, body(ctx, max_output_tokens=FEW))
+    named = [{"type": "item_reference", "id": dig(item, "id")} for item in first.items]
+    request = body(ctx, [message("user", "Hello!"), *named, message("user", "Go on.")], max_output_tokens=FEW)
+    got = answer(offered(post(ctx, request), "item_reference"))
+    bare = tell(ctx, body(ctx, [message("user", "Hello!"), message("user", "Go on.")], max_output_tokens=FEW))
+    cooperation(bool(first.text), "the model said nothing to refer to")
+    require(got.prompt > bare.prompt, f"more than {bare.prompt} input tokens with an item named", got.prompt)
+
+
+@check(
+    "state.encrypted-reasoning",
+    Level.OPT,
+    "OpenAPI: include reasoning.encrypted_content; Codex asks always",
+    asks_model=True,
+)
+def encrypted_reasoning(ctx: Context) -> None:
+    """Reasoning that nobody keeps comes sealed when asked for, and is taken back so."""
+    first = tell(ctx, body(ctx, THINK, max_output_tokens=THOUGHTFUL, include=["reasoning.encrypted_content"]))
+    thoughts = first.of("reasoning")
+    cooperation(bool(thoughts), "the model does not reason")
+    if not all(isinstance(item.get("encrypted_content"), str) for item in thoughts):
+        raise Unsupported("no encrypted_content in the reasoning item")
+    sealed = [
+        {"type": "reasoning", "id": item.get("id"), "summary": [], "encrypted_content": item["encrypted_content"]}
+        for item in thoughts
+    ]
+    rest = [item for item in first.items if item not in thoughts]
+    history = [message("user", THINK), *sealed, *rest, message("user", "Go on.")]
+    tell(ctx, body(ctx, history, max_output_tokens=FEW), "sealed reasoning in the input")
+
+
+@check("state.compact", Level.OPT, "OpenAPI: POST /responses/compact; SDK strict: CompactedResponse")
+def compact(ctx: Context) -> None:
+    """A history is made into other items, and a next turn can go on from those."""
+    there(ctx)
+    history = [message("user", "Hello! " * 100), message("assistant", "Hello. " * 100), message("user", "Go on.")]
+    request = {"model": ctx.target.model, "input": history}
+    reply = ctx.post(f"{RESPONSES}/compact", request)
+    if reply.status in (405, 501) or refuses(reply):
+        raise Unsupported(f"POST {RESPONSES}/compact: {reply.brief}")
+    accepted(reply, "compacting a history")
+    short = ctx.client.post(f"{RESPONSES}/compact", cast_to=CompactedResponse, body=request)
+    require(bool(short.output), "items in the output", reply.brief)
+    items = [item.to_dict(mode="json", exclude_unset=True) for item in short.output]
+    tell(ctx, body(ctx, [*items, message("user", "Hello!")], max_output_tokens=FEW), "compacted items in the input")
+
+
 CHECKS = (
     recall,
     tool_chain,
@@ -152,4 +209,7 @@ CHECKS = (
     instructions,
     branch,
     replay,
+    item_reference,
+    encrypted_reasoning,
+    compact,
 )

@@ -94,6 +94,13 @@ def cancelled_once(past: Json, asked: Asked, said: Said) -> Said:
     return say(400, {"error": {"message": "cancelled already"}}) if past["count"] > 1 else said
 
 
+def unreferred(asked: Asked, request: Any) -> Any:
+    """References to items are passed over."""
+    if not isinstance(request, dict) or not isinstance(request.get("input"), list):
+        return request
+    return {**request, "input": [item for item in request["input"] if item.get("type") != "item_reference"]}
+
+
 def resumed(change: Callable[[list[Json]], Any]) -> Hook:
     return on(lambda asked: "starting_after" in asked.path, lambda asked, events: change(list(events)))
 
@@ -110,6 +117,11 @@ KEPT = (
     Defect("background-empty", "state.background", completion=on(kept, edited(lambda r: r.update(output=[])))),
     Defect("cancel-ignored", "state.cancel", completion=on(kept, edited(lambda r: r.update(status="incomplete")))),
     Defect("cancel-once", "state.cancel", reply=Memory(cancelled_once)),
+    Defect("reference-empty", "state.item-reference", request=unreferred),
+    Defect("sealed-refused", "state.encrypted-reasoning", request=any_item(lambda i: i.get("encrypted_content"))),
+    Defect("compact-bare", "state.compact", completion=on(path("/compact"), edited(lambda r: r.pop("usage")))),
+    Defect("compact-empty", "state.compact", completion=on(path("/compact"), edited(lambda r: r.update(output=[])))),
+    Defect("compact-refused", "state.compact", request=any_item(lambda i: i.get("type") == "compaction")),
     Defect("conversation-ignored", "state.conversation", request=dropping("conversation")),
     Defect(
         "conversation-short",

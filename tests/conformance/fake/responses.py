@@ -14,8 +14,8 @@ from typing import Any
 from .brain import CONTEXT, Json, Speech, flat, prompt_length, speak, tokens
 from .chat import MODEL, Refusal
 from .responses_events import events
-from .responses_items import called, messages, normal, offers
-from .responses_kept import Store, history, keep, only
+from .responses_items import called, compacted, messages, normal, offers
+from .responses_kept import Store, history, keep, only, resolved
 from .responses_kept import respond as kept
 
 NUMBER = itertools.count(1)
@@ -47,16 +47,27 @@ ECHOED: Json = {
 
 def respond(method: str, path: str, request: Any, store: Store, mumbling: bool) -> Json | list[Json]:
     """What is below /responses and /conversations: an object, or the events of a stream."""
-    if path not in ("/responses", "/responses/input_tokens"):
+    ways = {"/responses": _create, "/responses/input_tokens": _counted, "/responses/compact": _compacted}
+    if path not in ways:
         return kept(method, path, request, store)
     only("POST", method)
-    return (_create if path == "/responses" else _counted)(request, store, mumbling)
+    return ways[path](request, store, mumbling)
 
 
 def _counted(request: Any, store: Store, mumbling: bool) -> Json:
     checked = _checked(request)
     chat = _chat(checked, history(checked, store) + normal(checked["input"]), mumbling)
     return {"object": "response.input_tokens", "input_tokens": prompt_length(chat)}
+
+
+def _compacted(request: Any, store: Store, mumbling: bool) -> Json:
+    checked = _checked(request)
+    items = history(checked, store) + normal(checked["input"])
+    prompt = prompt_length(_chat(checked, items, mumbling))
+    made = _response(checked, Answer(Speech(), True, 0), prompt)
+    item = compacted(items, next(NUMBER))
+    kept_fields = {name: made[name] for name in ("id", "created_at", "usage")}
+    return {**kept_fields, "object": "response.compaction", "output": [item]}
 
 
 def _checked(request: Any) -> Json:
@@ -89,7 +100,7 @@ def _chat(request: Json, items: list[Json], mumbling: bool) -> Json:
 
 def _create(request: Any, store: Store, mumbling: bool) -> Json | list[Json]:
     checked = _checked(request)
-    asked = normal(checked["input"])
+    asked = resolved(normal(checked["input"]), store)
     items = history(checked, store) + asked
     chat = _chat(checked, items, mumbling)
     prompt = prompt_length(chat)
@@ -180,7 +191,10 @@ def _output(request: Json, answer: Answer, number: int) -> list[Json]:
         summary = (request.get("reasoning") or {}).get("summary")
         parts = {"summary": [{"type": "summary_text", "text": said.reasoning}]}
         raw = {"summary": [], "content": [{"type": "reasoning_text", "text": said.reasoning}]}
-        items.append({"id": f"rs_{number}", "type": "reasoning", **(parts if summary else raw)})
+        sealed = (
+            {"encrypted_content": "sealed"} if "reasoning.encrypted_content" in (request.get("include") or []) else {}
+        )
+        items.append({"id": f"rs_{number}", "type": "reasoning", **(parts if summary else raw), **sealed})
     items += [called(request, name, text, f"{number}_{at}") for at, (name, text) in enumerate(said.calls)]
     if said.content:
         part = {"type": "output_text", "text": said.content, "annotations": [], "logprobs": []}

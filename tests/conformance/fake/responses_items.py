@@ -14,6 +14,8 @@ NEEDED = {
     "custom_tool_call_output": ("call_id", "output"),
     "reasoning": ("summary",),
     "message": ("role", "content"),
+    "item_reference": ("id",),
+    "compaction": ("encrypted_content",),
 }
 
 
@@ -53,6 +55,8 @@ def _message(item: Json) -> list[Json]:
         case "function_call" | "custom_tool_call":
             said = item.get("arguments") or item.get("input")
             return [{"role": "assistant", "content": f"{item['name']} {said}"}]
+        case "compaction":
+            return [{"role": "system", "content": bytes.fromhex(item["encrypted_content"]).decode()}]
         case "reasoning":
             return []  # templates drop the thoughts of earlier turns
     return [{"role": "tool", "content": _text(item["output"])}]
@@ -78,6 +82,12 @@ def offers(request: Json) -> tuple[list[Json], Any]:
 def _offer(tool: Json) -> Json:
     code = {"properties": {"code": {"type": "string"}}}
     return {"type": "function", "function": {"name": tool["name"], "parameters": tool.get("parameters") or code}}
+
+
+def compacted(items: list[Json], number: int) -> Json:
+    """All there is so far as one item that only this server can read."""
+    said = " ".join(_text(message["content"]) for message in messages(items))
+    return {"id": f"cmp_{number}", "type": "compaction", "encrypted_content": said[:40].encode().hex()}
 
 
 def called(request: Json, name: str, arguments: str, number: str) -> Json:

@@ -102,6 +102,15 @@ def history(request: Json, store: Store) -> list[Json]:
     return store[found].history if found else []
 
 
+def resolved(items: list[Json], store: Store) -> list[Json]:
+    """Items in place of references to them, or Refusal."""
+    known = {item.get("id"): item for kept in store.values() for item in kept.history}
+    for item in items:
+        if item["type"] == "item_reference" and item["id"] not in known:
+            raise Refusal(400, f"no item {item['id']}", "input")
+    return [known[item["id"]] if item["type"] == "item_reference" else item for item in items]
+
+
 def _conversation(request: Json) -> str | None:
     """A conversation is named by its id or by an object that holds it."""
     given = request.get("conversation")
