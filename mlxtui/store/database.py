@@ -20,7 +20,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from mlxtui.errors import ApiError, Unavailable
 from mlxtui.store import responses, retention
-from mlxtui.store.schema import connect
+from mlxtui.store.schema import connect, damaged, put_aside
 from mlxtui.store.secret import secret
 
 log = logging.getLogger(__name__)
@@ -94,6 +94,10 @@ class Store:
         except sqlite3.Error as error:
             failure = _failure(error, self.path)
             log.error("%s", failure)
+            if self.path and self._connection and damaged(error):
+                self._connection.close()
+                self._connection = None
+                put_aside(self.path, error)
             raise failure from error
 
     async def _keep_swept(self) -> None:
@@ -123,7 +127,7 @@ def _failure(error: sqlite3.Error, path: Path | None) -> ApiError:
         case ["BUSY" | "LOCKED"]:
             return Unavailable(f"{why}: another process holds it", code="store_locked", retry_after=1)
         case ["CORRUPT" | "NOTADB"]:
-            return ApiError(f"{why}: restart the server, it begins an empty one", code="store_damaged")
+            return ApiError(f"{why}: an empty one is begun, see the server's log", code="store_damaged")
         case _:
             return Unavailable(
                 f"{why}: see the server's log, or use another --store", code="store_failed", retry_after=5

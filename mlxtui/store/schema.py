@@ -80,12 +80,17 @@ def connect(path: Path | None) -> sqlite3.Connection:
         try:
             return _prepared(str(path))
         except sqlite3.DatabaseError as error:
-            if getattr(error, "sqlite_errorcode", None) not in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+            if not damaged(error):
                 raise
-            _put_aside(path, error)
+            put_aside(path, error)
             return _prepared(str(path))
     except (sqlite3.Error, OSError) as error:
         raise UserError(f"can't open the store {path}: {error}; name another file with --store") from error
+
+
+def damaged(error: sqlite3.Error) -> bool:
+    """Whether it says that the file is no database, or one no longer. Extended codes hold the plain one below."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 
 
 def read_only(path: Path) -> sqlite3.Connection:
@@ -131,7 +136,7 @@ def _migrate(connection: sqlite3.Connection) -> None:
     connection.commit()
 
 
-def _put_aside(path: Path, error: sqlite3.DatabaseError) -> None:
+def put_aside(path: Path, error: sqlite3.Error) -> None:
     """Kept for whoever wants to save something from it, with its journal."""
     aside = f"{path.name}.damaged-{int(time.time())}"
     log.error("the store %s is damaged (%s): it is kept as %s and an empty one is begun", path, error, aside)

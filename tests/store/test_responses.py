@@ -274,6 +274,43 @@ def test_a_damaged_file_is_put_aside(tmp_path: Path) -> None:
     assert aside.read_bytes().startswith(b"this is no database")
 
 
+@pytest.mark.parametrize("while_open", [True, False], ids=["while it is open", "between two servers"])
+def test_damage_costs_what_was_kept_not_the_server(tmp_path: Path, while_open: bool) -> None:
+    path = tmp_path / "store.sqlite3"
+
+    async def main() -> None:
+        store = Store(path)
+        for n in range(20):
+            await store.run(responses.put, turn(f"r{n}", input=[message("m", "x" * 5000)]))
+        await store.run(lambda db: db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+        if while_open:
+            await store.run(lambda db: db.execute("PRAGMA shrink_memory"))
+            damage()
+            with pytest.raises(ApiError) as caught:
+                await store.run(responses.get, "r0")
+            assert (caught.value.status, caught.value.code) == (500, "store_damaged")
+        else:
+            await store.close()
+            damage()
+            store = Store(path)
+            await store.open()
+        assert await store.run(responses.get, "r0") is None
+        await store.run(responses.put, turn("a"))
+        assert await store.run(responses.get, "a")
+        await store.close()
+
+    def damage() -> None:
+        """All but the first page, which says that it is a database."""
+        size = path.stat().st_size
+        with path.open("r+b") as file:
+            file.seek(4096)
+            file.write(b"\xff" * (size - 4096))
+
+    run(main())
+    [aside] = tmp_path.glob("store.sqlite3.damaged-*[0-9]")
+    assert aside.stat().st_size > 4096
+
+
 def test_a_store_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite3"
     with sqlite3.connect(path) as db:
