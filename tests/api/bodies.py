@@ -78,7 +78,8 @@ MESSAGES = st.lists(
 HINTS: Mapping[str, Strategy] = {
     "model": st.just("default"),
     "messages": MESSAGES,
-    "input": TEXTS | MESSAGES,
+    "input": TEXTS | st.lists(TURNS, min_size=1, max_size=3),
+    "items": st.lists(TURNS, max_size=3),
     "prompt": TEXTS.filter(bool) | st.lists(st.integers(0, 500), min_size=1, max_size=3),
     "schema": SCHEMAS,
     "parameters": SCHEMAS,
@@ -86,7 +87,9 @@ HINTS: Mapping[str, Strategy] = {
     **dict.fromkeys(LIMITS, st.integers(1, MOST_TOKENS)),
 }
 """Fields of which a schema tells too little to get far: three times of four they are drawn from here."""
-LIVELY = ("tools", "tool_choice", "response_format", "text", "stream", "logprobs", "n", "background")
+NEEDED = {"input"}
+"""Fields that a schema leaves optional, but hardly a request can do without."""
+LIVELY = ("items", "metadata", "tools", "tool_choice", "response_format", "text", "stream", "logprobs", "n")
 """Fields that set much in motion, and are therefore there more often."""
 
 
@@ -99,8 +102,8 @@ def fitting(schema: Mapping[str, Any]) -> Strategy:
     """Values that fit a schema of the document; only the keywords that occur in it are known."""
     if "$ref" in schema:
         return _named(schema["$ref"].rsplit("/", 1)[-1])
-    if "anyOf" in schema:
-        return st.one_of([fitting(option) for option in schema["anyOf"]])
+    if options := schema.get("anyOf") or schema.get("oneOf"):
+        return st.one_of([fitting(option) for option in options])
     if "enum" in schema or "const" in schema:
         return st.sampled_from(schema.get("enum") or [schema["const"]])
     match schema.get("type"):
@@ -137,7 +140,8 @@ def _object(schema: Mapping[str, Any]) -> Strategy:
         for pattern, field in schema.get("patternProperties", {}).items():
             return st.dictionaries(st.from_regex(pattern, fullmatch=True), fitting(field), max_size=3)
         return st.dictionaries(TEXTS, values, max_size=3)
-    required = {name: fields.pop(name) for name in schema.get("required", ())}
+    needed = {*schema.get("required", ()), *(NEEDED & fields.keys())}
+    required = {name: fields.pop(name) for name in sorted(needed)}
     names = [*sorted(fields), *(name for name in LIVELY if name in fields for _ in range(4))]
     chosen = st.lists(st.sampled_from(names), max_size=4, unique=True) if names else st.just([])
     return chosen.flatmap(lambda names: st.fixed_dictionaries(required | {name: fields[name] for name in names}))
