@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -44,11 +46,13 @@ def routes(pipeline: Pipeline, ledger: Ledger, settings: Settings, store: Store,
         with exchange.rejecting():
             asked, prompt = await _asked(pipeline, store, key, exchange.json())
             start(exchange, pipeline, prompt.request)
-        await _started(exchange)
+        with _in_our_words():
+            await exchange.started()
         turn, queued = _begin(turns, exchange, _noted(exchange, asked, prompt), store, key, settings)
         await turn.begun()
-        if asked.background and turn.unkept:
-            raise turn.unkept
+        if asked.background and (why := turn.unkept):
+            await turn.wait()
+            raise why
         if asked.stream:
             return event_stream(written(turn.follow(silence=settings.heartbeat)))
         return json_response(queued if asked.background else await _whole(turn))
@@ -58,7 +62,8 @@ def routes(pipeline: Pipeline, ledger: Ledger, settings: Settings, store: Store,
         body = {"model": "default"} | parse_object(await read_json(request, settings))
         _, prompt = await _asked(pipeline, store, key, body)
         asked = prompt.request
-        _, tokens = await pipeline.engine.tokenize(ChatPrompt(asked.messages, asked.tools, asked.template))
+        with _in_our_words():
+            _, tokens = await pipeline.engine.tokenize(ChatPrompt(asked.messages, asked.tools, asked.template))
         return json_response({"object": "response.input_tokens", "input_tokens": len(tokens)})
 
     @blueprint.post("/v1/responses/compact")
@@ -69,7 +74,8 @@ def routes(pipeline: Pipeline, ledger: Ledger, settings: Settings, store: Store,
             items = (*await history(store, asked), *asked.items)
             prompt = await fitted(pipeline.engine, compact.question(asked), items, key)
             start(exchange, pipeline, prompt.request)
-        await _started(exchange)
+        with _in_our_words():
+            await exchange.started()
         _noted(exchange, asked, prompt)
         return json_response(await compact.answer(exchange, items, key))
 
@@ -86,9 +92,11 @@ async def _asked(pipeline: Pipeline, store: Store, key: SealKey, body: dict[str,
     return asked, await fitted(pipeline.engine, asked, await history(store, asked), key)
 
 
-async def _started(exchange: Exchange) -> None:
+@contextmanager
+def _in_our_words() -> Iterator[None]:
+    """The engine's errors name chat's fields."""
     try:
-        await exchange.started()
+        yield
     except ApiError as error:
         raise api.renamed(error) from error
 
@@ -123,5 +131,5 @@ async def _whole(turn: Turn) -> dict[str, Any]:
     await turn.wait()
     error = turn.exchange.error
     if error and not isinstance(error, Cancelled):
-        raise error
+        raise api.renamed(error)
     return turn.to_json()

@@ -28,7 +28,7 @@ def routes(store: Store, turns: Turns, settings: Settings) -> Blueprint:
     @blueprint.get("/v1/responses/<id>")
     async def retrieve(id: str) -> Response:
         live = turns.get(id)
-        if request.args.get("stream", "false").lower() != "true":
+        if not _stream(request.args.get("stream", "false")):
             return json_response(live.to_json() if live and live.kept else await _stored(store, id))
         after = _starting_after(request.args.get("starting_after"))
         if live and live.kept:
@@ -96,6 +96,12 @@ async def written(batches: AsyncGenerator[Sequence[Event], None]) -> AsyncGenera
             if not batch:
                 yield KEEPALIVE
     yield DONE
+
+
+def _stream(given: str) -> bool:
+    if given not in ("true", "false"):
+        raise InvalidRequest("'stream' must be true or false", param="stream")
+    return given == "true"
 
 
 def _starting_after(given: str | None) -> int:

@@ -92,8 +92,8 @@ class Store:
             with self._connection:
                 return work(self._connection)
         except sqlite3.Error as error:
-            failure = _failure(error, self.path)
-            log.error("%s", failure)
+            failure = _failure(error)
+            log.error("%s: %s", self.path, failure)
             if self.path and self._connection and damaged(error):
                 self._connection.close()
                 self._connection = None
@@ -116,19 +116,17 @@ class Store:
             log.debug("nothing is swept: %s", error)
 
 
-def _failure(error: sqlite3.Error, path: Path | None) -> ApiError:
-    """What SQLite says, in words that tell the operator what to do."""
-    why = f"the store {path} can't be used ({error})"
+def _failure(error: sqlite3.Error) -> ApiError:
+    """What SQLite says, in words that tell what to do. Where the store lies is not for clients to know."""
+    why = f"the store of responses can't be used ({error})"
     match getattr(error, "sqlite_errorname", "").split("_")[1:2]:
         case ["FULL" | "IOERR" | "NOMEM" | "TOOBIG"]:
-            return Unavailable(
-                f'{why}: make room on its disk, or send "store": false', code="store_full", retry_after=5
-            )
+            advice = 'make room on its disk, or send "store": false'
+            return Unavailable(f"{why}: {advice}", code="store_full", retry_after=5)
         case ["BUSY" | "LOCKED"]:
             return Unavailable(f"{why}: another process holds it", code="store_locked", retry_after=1)
         case ["CORRUPT" | "NOTADB"]:
             return ApiError(f"{why}: an empty one is begun, see the server's log", code="store_damaged")
         case _:
-            return Unavailable(
-                f"{why}: see the server's log, or use another --store", code="store_failed", retry_after=5
-            )
+            advice = "see the server's log, or start it with another --store"
+            return Unavailable(f"{why}: {advice}", code="store_failed", retry_after=5)

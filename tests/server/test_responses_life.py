@@ -122,6 +122,7 @@ def test_a_place_to_start_after_is_a_number(after: str) -> None:
             made = await client.responses.create(**ASK)
             refused = await http.get(f"{RESPONSES}/{made.id}?stream=true&starting_after={after}")
             assert_error(refused, 400, "starting_after")
+            assert_error(await http.get(f"{RESPONSES}/{made.id}?stream={after}"), 400, "stream")
 
     run(main())
 
