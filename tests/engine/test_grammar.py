@@ -244,6 +244,13 @@ def test_a_marker_can_not_be_spelled(model: Model, compiler: Compiler) -> None:
     assert grammar.matcher(letters).error is not None
 
 
+@pytest.mark.parametrize("marker", [*THINK, *TOOL, "<|im_end|>"])
+def test_a_schema_may_want_the_letters_of_a_marker(model: Model, compiler: Compiler, marker: str) -> None:
+    wanted = f"a {marker} b"
+    held = compiler.compile(Constraint({"enum": [wanted]}), may_think=False)
+    assert [json.loads(text) for text in answers(model, held)] == [wanted] * FEW
+
+
 def test_thinking(model: Model, compiler: Compiler) -> None:
     content = compiler.compile(Constraint(OBJECT))
     reasoning = compiler.compile(Constraint(OBJECT), opens_in="reasoning")
@@ -324,8 +331,8 @@ def test_harmony(model: Model, dialects: Callable[[Dialect], Compiler]) -> None:
 
 
 def test_a_syntax_without_a_grammar(dialects: Callable[[Dialect], Compiler]) -> None:
-    compiler = dialects(Dialect(THINK, TOOL, "glm47"))
-    with pytest.raises(Unsupported, match="the model's tool-call syntax 'glm47' can't be enforced") as caught:
+    compiler = dialects(Dialect(THINK, TOOL, "pythonic"))
+    with pytest.raises(Unsupported, match="the model's tool-call syntax 'pythonic' can't be enforced") as caught:
         compiler.compile(Constraint(None, "required", TOOLS))
     assert caught.value.param == "tool_choice"
     compiler.compile(Constraint(OBJECT))

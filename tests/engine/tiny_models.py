@@ -117,12 +117,12 @@ def make_model(kind: str, directory: Path, **overrides: Any) -> Path:
     return directory
 
 
-def write_tokenizer(directory: Path, *, harmony: bool = False, **settings: Any) -> Path:
-    """Write a byte-level tokenizer; `settings` for its configuration (`chat_template`, `tool_parser_type`, ...)."""
+def write_tokenizer(directory: Path, *more: str, harmony: bool = False, **settings: Any) -> Path:
+    """Write a byte-level tokenizer, with `more` special tokens; `settings` are for its configuration."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
     directory.mkdir(parents=True, exist_ok=True)
-    specials = HARMONY_SPECIALS if harmony else SPECIALS
+    specials = [*(HARMONY_SPECIALS if harmony else SPECIALS), *more]
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocab = {token: i for i, token in enumerate(specials + letters)}
     tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=[]))

@@ -1,17 +1,17 @@
-"""Grammars of tool calls, one function per syntax: what follows the opening marker, up to and with the closing one.
+"""Grammars of tool calls in JSON, one function per syntax: what stands between the opening and the closing marker.
 
-The names are those of mlx-lm's parsers. Harmony, whose calls are messages and have no markers, is in `grammar`.
+The names are those of mlx-lm's parsers. Harmony, whose calls are messages and have no markers, is in `grammar`; calls
+in elements are in `elements`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from mlxtui.engine.worker.lark import Lark, literal
-from mlxtui.engine.worker.schema import ANY_OBJECT, Schema, Unsupported, pointed, ready
+from mlxtui.engine.worker.schema import ANY_OBJECT, Schema, Unsupported, ready
 from mlxtui.types import Tool
 
 
@@ -21,6 +21,10 @@ class Offer:
 
     name: str
     schema: Schema | None
+
+
+Grammar = Callable[[Lark, Sequence[Offer], str], str]
+"""From the tools and the closing marker to one call, as it stands before that."""
 
 
 def offered(tools: Sequence[Tool], *, strict: bool) -> list[Offer]:
@@ -42,7 +46,7 @@ def arguments(lark: Lark, tool: Offer) -> str:
 def json_tools(lark: Lark, tools: Sequence[Offer], close: str) -> str:
     r"""Qwen, Hermes: `\n{"name": "f", "arguments": {...}}\n</tool_call>`."""
     bodies = [f"{literal(_head(tool))} {arguments(lark, tool)}" for tool in tools]
-    return f"{lark.choice(bodies)} {literal('}' + chr(10))} {lark.marker(close)}"
+    return f"{lark.choice(bodies)} {literal('}' + chr(10))}"
 
 
 def _head(tool: Offer, before: str = "\n") -> str:
@@ -56,68 +60,20 @@ def mistral(lark: Lark, tools: Sequence[Offer], close: str) -> str:
     return f"{lark.choice([literal(_head(t, '[')) + ' ' + arguments(lark, t) for t in tools])} {literal('}]')}"
 
 
-def qwen3_coder(lark: Lark, tools: Sequence[Offer], close: str) -> str:
-    r"""`\n<function=f>\n<parameter=a>\nvalue\n</parameter>\n</function>\n</tool_call>`: strings bare, the rest JSON."""
+def kimi_k2(lark: Lark, tools: Sequence[Offer], close: str) -> str:
+    """`<|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{...}<|tool_call_end|>`."""
+    begin, between, end = map(lark.marker, ("<|tool_call_begin|>", "<|tool_call_argument_begin|>", "<|tool_call_end|>"))
     bodies = [
-        f"{literal(f'{chr(10)}<function={tool.name}>{chr(10)}')} {_parameters(lark, tool, close)}" for tool in tools
+        f"{begin} {literal(f'functions.{t.name}:')} /[0-9]{{1,3}}/ {between} {arguments(lark, t)} {end}" for t in tools
     ]
-    return f"{lark.choice(bodies)} {literal(f'</function>{chr(10)}')} {lark.marker(close)}"
+    return lark.choice(bodies)
 
 
-_PARAMETER_END = "\n</parameter>\n"
+def kimi_k3(lark: Lark, tools: Sequence[Offer], close: str) -> str:
+    """`<|open|>call tool="f" index="1"<|sep|><|open|>json type="object"<|sep|>{...}` and all that closes it again."""
+    bodies = [f"{lark.marker(_K3_HEAD.format(t.name))} {arguments(lark, t)} {lark.marker(_K3_TAIL)}" for t in tools]
+    return lark.choice(bodies)
 
 
-def _parameters(lark: Lark, tool: Offer, close: str) -> str:
-    bare = lark.until("</parameter>", close, "</function>") + r' "\n"'
-    if tool.schema is None:
-        return lark.rule(rf'("<parameter=" /[^<>\s]+/ ">\n" {bare})*')
-    properties, required = tool.schema.get("properties", {}), tool.schema.get("required", [])
-    loose = [key for key in ("$ref", "allOf", "anyOf", "oneOf", "patternProperties") if key in tool.schema]
-    if loose or not isinstance(properties, Mapping) or any(name not in properties for name in required):
-        raise Unsupported(f"{whose(tool)} can't be enforced in this model's tool syntax: list its properties", "tools")
-    parts = []
-    for name, schema in properties.items():
-        values = lark.choice(_values(lark, tool, schema, bare))
-        parts.append(f"({literal(f'<parameter={name}>{chr(10)}')} {values}){'' if name in required else '?'}")
-    return " ".join(parts)
-
-
-def _values(lark: Lark, tool: Offer, schema: Any, bare: str) -> list[str]:
-    """The alternatives for one parameter, each with what ends it."""
-    schema = _resolved(tool, schema)
-    kinds = schema.get("type")
-    if "enum" in schema or "const" in schema:
-        allowed = schema["enum"] if "enum" in schema else [schema["const"]]
-        said = [value if isinstance(value, str) else json.dumps(value) for value in allowed]
-        return [literal(text + _PARAMETER_END) for text in said]
-    if isinstance(kinds, list):
-        return [alt for kind in kinds for alt in _values(lark, tool, {**schema, "type": kind}, bare)]
-    if "anyOf" in schema:
-        return [alt for part in schema["anyOf"] for alt in _values(lark, tool, part, bare)]
-    if kinds in ("string", None) and "allOf" not in schema and "oneOf" not in schema:
-        unmet = [key for key in ("pattern", "format", "minLength", "maxLength", "not") if key in schema]
-        if unmet:
-            names = ", ".join(map(repr, unmet))
-            raise Unsupported(f"{whose(tool)} can't be enforced in this model's tool syntax: {names}", "tools")
-        return [bare]
-    shared = {key: tool.schema[key] for key in ("$defs", "definitions") if tool.schema and key in tool.schema}
-    return [f"{lark.json(ready({**shared, **schema}, whose(tool), 'tools'))} {literal(_PARAMETER_END)}"]
-
-
-def _resolved(tool: Offer, schema: Any) -> Schema:
-    """The schema itself or, for a reference into the tool's definitions, what it points to."""
-    for _ in range(10):
-        if not isinstance(schema, Mapping):
-            return {} if schema is True else {"not": {}}
-        if set(schema) - {"description", "title", "default"} != {"$ref"}:
-            return schema
-        target = pointed(tool.schema or {}, schema["$ref"])
-        schema = target if target is not None else False
-    raise Unsupported(f"{whose(tool)} can't be enforced: a '$ref' leads in a circle", "tools")
-
-
-SYNTAXES: dict[str, Callable[[Lark, Sequence[Offer], str], str]] = {
-    "json_tools": json_tools,
-    "mistral": mistral,
-    "qwen3_coder": qwen3_coder,
-}
+_K3_HEAD = '<|open|>call tool="{}" index="1"<|sep|><|open|>json type="object"<|sep|>'
+_K3_TAIL = "<|close|>json<|sep|><|close|>call<|sep|>"

@@ -27,6 +27,11 @@ def coerced(arguments: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
     return {name: _coerced(value, list(_properties(name, levels, schema))) for name, value in arguments.items()}
 
 
+def types_of(schema: Any, root: Schema) -> set[str]:
+    """All that a value may be, in JSON schema's words; `root` is what references in `schema` lead into."""
+    return {name for option in _alternatives(schema, root) for name in _types(option)} or set(_IS)
+
+
 def _properties(name: str, levels: list[Schema], root: Schema) -> Iterator[Schema]:
     for level in levels:
         properties = level.get("properties")

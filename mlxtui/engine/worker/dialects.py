@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlxtui.engine.interface import ParsedCall
+from mlxtui.engine.worker.call_syntax import Grammar, json_tools, kimi_k2, kimi_k3, mistral
 from mlxtui.engine.worker.coerce import coerced
+from mlxtui.engine.worker.elements import GLM, LONGCAT, MINICPM, MINIMAX, QWEN_CODER
 from mlxtui.types import Tool
 
 _DEPTH = 100  # of arguments: what is nested a few hundred levels deep can't be sent from the worker to the server
@@ -26,12 +28,16 @@ _DEPTH = 100  # of arguments: what is nested a few hundred levels deep can't be 
 class Syntax:
     """One parser: `whole` tells whether it can read all of a body, `prepared` rewrites a body it would misread.
 
-    `typed`: arguments are JSON and mean what they say; otherwise their types come from the tool's schema.
+    `typed`: arguments are JSON and mean what they say; otherwise their types come from the tool's schema. `grammar`
+    holds a model to the syntax; without one, no call can be required of it. `together`: several calls may stand between
+    one pair of markers.
     """
 
     whole: Callable[[str], object] = bool
     prepared: Callable[[str], str] = str
     typed: bool = False
+    grammar: Grammar | None = None
+    together: bool = False
 
 
 def syntax_of(tokenizer: Any) -> str:
@@ -169,28 +175,38 @@ SYNTAXES: dict[str, Syntax] = {
         _pattern(rf"call:NAME\{{(?:[^:,{{}}<>]+:(?:{_ESCAPED}|[^,{{}}<>]*)(?:,|(?=\}})))*\}}"),
     ),
     "gemma4": Syntax(_gemma),
-    "glm47": Syntax(_glm, _quoted("<arg_value>", "</arg_value>")),
-    "json_tools": Syntax(typed=True),
+    "glm47": Syntax(_glm, _quoted("<arg_value>", "</arg_value>"), grammar=GLM),
+    "json_tools": Syntax(typed=True, grammar=json_tools),
     "kimi_k2": Syntax(
-        _pattern(rf"(?:<\|tool_call_begin\|>\s*{_K2}{_until('<|tool_call_end|>')}\s*)+|{_K2}.*"), typed=True
+        _pattern(rf"(?:<\|tool_call_begin\|>\s*{_K2}{_until('<|tool_call_end|>')}\s*)+|{_K2}.*"),
+        typed=True,
+        grammar=kimi_k2,
+        together=True,
     ),
     "kimi_k3": Syntax(
         _pattern(
             rf'(?:<\|open\|>call\s[^<]*\btool="[^"]+"{_until("<|sep|>")}'
             rf"\s*(?:(?:{_K3}\s*)*|{_K3_JSON}\s*)<\|close\|>call<\|sep\|>\s*)+"
-        )
+        ),
+        grammar=kimi_k3,
+        together=True,
     ),
-    "longcat": Syntax(_pattern(rf"{_elements('longcat_arg_key', 'longcat_arg_value')}|\{{.*\}}"), _longcat),
-    "minicpm5": Syntax(_pattern(rf"(?:\"[^\"]+\"|'[^']+'|NAME)\s*>(?:\s*{_PARAM})*")),
-    "minimax_m2": Syntax(_pattern(rf"(?:<invoke name=[^<>]+>(?:\s*{_MINIMAX})*\s*</invoke>\s*)+")),
-    "mistral": Syntax(prepared=_mistral, typed=True),
+    "longcat": Syntax(
+        _pattern(rf"{_elements('longcat_arg_key', 'longcat_arg_value')}|\{{.*\}}"), _longcat, grammar=LONGCAT
+    ),
+    "minicpm5": Syntax(_pattern(rf"(?:\"[^\"]+\"|'[^']+'|NAME)\s*>(?:\s*{_PARAM})*"), grammar=MINICPM),
+    "minimax_m2": Syntax(
+        _pattern(rf"(?:<invoke name=[^<>]+>(?:\s*{_MINIMAX})*\s*</invoke>\s*)+"), grammar=MINIMAX, together=True
+    ),
+    "mistral": Syntax(prepared=_mistral, typed=True, grammar=mistral),
     "muse_spark": Syntax(
         _pattern(rf'(?:<atem:invoke\b[^>]*\bname="[^"]+">(?:\s*{_MUSE})*\s*</atem:invoke>\s*)+'),
         _quoted(r"<atem:parameter\b[^>]*>", "</atem:parameter>"),
     ),
     "pythonic": Syntax(_python),
     "qwen3_coder": Syntax(
-        _pattern(rf"<function=NAME>?(?:\s*<parameter=[^\s<>]+>?{_until('</parameter>')})*\s*</function>")
+        _pattern(rf"<function=NAME>?(?:\s*<parameter=[^\s<>]+>?{_until('</parameter>')})*\s*</function>"),
+        grammar=QWEN_CODER,
     ),
 }
 SYNTAXES["laguna"] = SYNTAXES["glm47"]

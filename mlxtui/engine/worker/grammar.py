@@ -6,7 +6,8 @@ here; whether llguidance accepts the schemas in it shows when `masks` compiles i
 
 from __future__ import annotations
 
-from mlxtui.engine.worker.call_syntax import SYNTAXES, Offer, arguments, offered
+from mlxtui.engine.worker.call_syntax import Offer, arguments, offered
+from mlxtui.engine.worker.dialects import SYNTAXES
 from mlxtui.engine.worker.lark import Lark, literal
 from mlxtui.engine.worker.schema import Unsupported, ready
 from mlxtui.types import Channel, Constraint, Dialect
@@ -47,10 +48,11 @@ def _body(lark: Lark, constraint: Constraint, dialect: Dialect) -> str:
         return schema or lark.free()  # a model that has no calls can only do the other thing
     open_, close = dialect.tool or ("", "")
     syntax = SYNTAXES.get(dialect.tool_syntax or "")
-    if syntax is None or not open_:
+    if syntax is None or syntax.grammar is None or not open_:
         named = f"the model's tool-call syntax {dialect.tool_syntax!r}" if dialect.tool_syntax else "a tool call"
         raise Unsupported(f"{named} can't be enforced{'' if open_ else ': the model has none'}", "tool_choice")
-    call = syntax(lark, offered(constraint.tools, strict=constraint.calls == "required"), close)
+    call = syntax.grammar(lark, offered(constraint.tools, strict=constraint.calls == "required"), close)
+    call = f"{lark.rule(call)}{'+' if syntax.together and constraint.parallel else ''} {lark.marker(close)}"
     if schema is None and constraint.calls == "auto":
         return _text_with_calls(lark, call, (open_, close), parallel=constraint.parallel)
     calls = _calls(lark, call, (open_, close), parallel=constraint.parallel)
