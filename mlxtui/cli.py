@@ -69,6 +69,7 @@ SOURCES = "Every flag can also be set in mlxtui.toml (port = 8080) or in the env
 
 Url = Annotated[str, typer.Argument(help="The server's address.", envvar="MLXTUI_URL")]
 Key = Annotated[str | None, typer.Option("--api-key", help="The server's API key.", envvar="MLXTUI_API_KEY")]
+EndpointKey = Annotated[str | None, typer.Option("--api-key", help="The endpoint's key.", envvar="OPENAI_API_KEY")]
 DEFAULT_URL = "http://127.0.0.1:8080"
 
 
@@ -147,9 +148,7 @@ def check(
     url: Annotated[
         str | None, typer.Argument(help="Any OpenAI-compatible endpoint.", show_default="a server of our own")
     ] = None,
-    api_key: Annotated[
-        str | None, typer.Option("--api-key", help="The endpoint's key.", envvar="OPENAI_API_KEY")
-    ] = None,
+    api_key: EndpointKey = None,
     model: Annotated[str | None, typer.Option(help="Model to ask.", show_default="the first one listed")] = None,
     select: Annotated[list[str] | None, typer.Option(help="Only these: id, start of ids, level or glob.")] = None,
     skip: Annotated[list[str] | None, typer.Option(help="All but these.")] = None,
@@ -195,13 +194,8 @@ def bench(
     urls: Annotated[
         list[str] | None, typer.Argument(metavar="URL", help="Endpoints.", show_default="a server of our own")
     ] = None,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(help="Model to ask; once, or once for each URL.", show_default="first one listed"),
-    ] = None,
-    api_key: Annotated[
-        str | None, typer.Option("--api-key", help="The endpoints' key.", envvar="OPENAI_API_KEY")
-    ] = None,
+    model: Annotated[list[str] | None, typer.Option(help="Model to ask; once, or once for each URL.")] = None,
+    api_key: EndpointKey = None,
     clients: Annotated[str, typer.Option(help="How many clients at once, with commas.")] = "1,2,4,8,16,32",
     tokens: Annotated[int, typer.Option(help="Tokens of each answer.")] = 128,
     prompt_tokens: Annotated[int, typer.Option(help="Tokens of a long prompt, about.")] = 4096,

@@ -46,6 +46,7 @@ def print_report(results: Results, out: TextIO) -> None:
     for scenario, tasks in groupby(results.tasks, key=lambda task: task.scenario):
         rows = [(task, who) for task in tasks for who in contestants(results) if results.of(task, who)]
         if rows:
+            console.print()
             console.print(table(results, scenario, rows))
     for line in plot(results, console.width):
         console.print(Text(line))
@@ -64,7 +65,8 @@ def table(results: Results, scenario: Scenario, rows: list[tuple[Task, str]]) ->
     titles = [column.title for column in scenario.columns]
     heads = [*([scenario.size_is] if scenario.size_is else []), "endpoint", titles[0], *ratios, *titles[1:]]
     for head in heads:
-        shown.add_column(head, justify="left" if head == "endpoint" else "right", no_wrap=head == "endpoint")
+        words_of_row = head in ("endpoint", scenario.size_is)
+        shown.add_column(head, justify="left" if head == "endpoint" else "right", no_wrap=words_of_row)
     for task, who in rows:
         size = [str(task.size)] if scenario.size_is else []
         first, *others = (cell(results, task, who, column) for column in scenario.columns)

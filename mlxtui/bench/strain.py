@@ -35,10 +35,12 @@ async def gap(aim: Aim, _: int) -> Measured:
         "quiet_gap": [widest(steady, steady[0], steady[-1])],
         "long_ttft": [longer.ttft],
         "short_ttft": [short.ttft],
-        "short_first": [float(short.sent + short.ttft < longer.sent + longer.ttft)],
         "prompt_tokens": [float(longer.prompt_tokens or 0)],
     }
-    return Measured(found)
+    first = longer.sent + longer.ttft
+    if first < short.sent:
+        return Measured(found, ("the long prompt was done before the short one was sent: raise --prompt-tokens",))
+    return Measured(found | {"short_first": [float(short.sent + short.ttft < first)]})
 
 
 async def _behind(aim: Aim) -> Answer:

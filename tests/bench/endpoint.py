@@ -12,10 +12,13 @@ from typing import Any
 Body = dict[str, Any]
 TICK = 0.001  # seconds between two tokens: so that a stream can be left before its end
 
+LONG = 500  # characters
+
 
 class Endpoint:
     """`usage`, `health`: whether it tells such figures. `refuses`: the status of a refusal for a body, or None.
 
+    A long prompt beside a running stream is answered once another request has come: as if its prefill took that long.
     `hangs`: for which chat request (from 1) it falls silent for ever; `hung` is set when it has come.
     """
 
@@ -33,6 +36,7 @@ class Endpoint:
         self.keys: set[str] = set()
         self.connections = 0
         self.running = 0
+        self._arrived = asyncio.Event()
         self.hung = threading.Event()
         self.url = ""
         self._ready = threading.Event()
@@ -88,11 +92,15 @@ class Endpoint:
         if path != "/v1/chat/completions":
             return self._say(writer, 404, {"error": {"message": f"no {path}"}})
         self.asked.append(body)
+        self._arrived.set()
         if len(self.asked) == self.hangs:
             self.hung.set()
             await self._over.wait()
         if status := self.refuses(body):
             return self._say(writer, status, {"error": {"message": "not today"}})
+        if self.running and len(body["messages"][0]["content"]) > LONG:
+            self._arrived.clear()
+            await self._arrived.wait()
         self.running += 1
         try:
             await self._chat(writer, body)
