@@ -114,7 +114,7 @@ GLM = Elements("{}¶", "<arg_key>{}</arg_key>¶<arg_value>", "</arg_value>", "")
 LONGCAT = Elements("{}¶", "<longcat_arg_key>{}</longcat_arg_key>¶<longcat_arg_value>", "</longcat_arg_value>", "")
 MINICPM = Elements('"{}">¶', '<param name="{}">', "</param>", "", without=("<![CDATA[",))
 MINIMAX = Elements(
-    '¶<invoke name="{}">\n', '<parameter name="{}">', "</parameter>", "</invoke>\n", gap="\n", without=("</invoke>",)
+    '\n<invoke name="{}">\n', '<parameter name="{}">', "</parameter>", "</invoke>\n", gap="\n", without=("</invoke>",)
 )
 QWEN_CODER = Elements(
     "\n<function={}>\n", "<parameter={}>\n", "</parameter>", "</function>\n", "\n", "\n", ("</function>",)
