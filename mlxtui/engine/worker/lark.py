@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass, field
 
 ANY = "/(?s:.*)/"
+# Else llguidance puts a special token in where the grammar wants the letters of its name, and calls that an error.
+_SETTINGS = '%llguidance {"no_forcing": true}'
 
 
 def literal(text: str) -> str:
@@ -25,7 +27,7 @@ class Lark:
 
     def text(self, start: str) -> str:
         rules = [name + definition for definition, name in self._rules.items()]
-        return "\n".join(["%llguidance {}", f"start: {start}", *rules])
+        return "\n".join([_SETTINGS, f"start: {start}", *rules])
 
     def rule(self, body: str) -> str:
         return self._named("r", ": " + body)

@@ -20,6 +20,7 @@ from llguidance.hf import from_tokenizer
 from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask_par
 
 from mlxtui.engine.worker.grammar import ANSWER, grammar
+from mlxtui.engine.worker.lark import Lark
 from mlxtui.engine.worker.schema import ANY_OBJECT, Schema, Unsupported, patterns, ready, reason
 from mlxtui.types import Channel, Constraint, Dialect
 
@@ -167,7 +168,7 @@ def _compiled(tokens: LLTokenizer, text: str, constraint: Constraint) -> LLMatch
             _check(tokens, {"type": "string", "pattern": pattern}, whose, param)
         _check(tokens, schema, whose, param)
     matcher = LLMatcher(tokens, text, log_level=0, limits=_LIMITS)
-    complaint = _complaint(matcher)
+    complaint = _complaint(tokens, matcher)
     if complaint:
         raise Unsupported(f"the constraint can't be enforced: {' '.join(complaint.split())}", schemas[0][2])
     return matcher
@@ -183,19 +184,24 @@ def _schemas(constraint: Constraint) -> list[tuple[Schema, str, str]]:
 
 def _check(tokens: LLTokenizer, schema: Schema, whose: str, param: str) -> None:
     def complain(part: Schema) -> str | None:
-        text = LLMatcher.grammar_from_json_schema(ready(part, whose, param))
-        return _complaint(LLMatcher(tokens, text, log_level=0, limits=_LIMITS))
+        text = ready(part, whose, param)
+        matcher = LLMatcher(tokens, LLMatcher.grammar_from_json_schema(text), log_level=0, limits=_LIMITS)
+        if matcher.is_error():  # said without the rest of a grammar around it
+            return _said(matcher)
+        return _complaint(tokens, LLMatcher(tokens, Lark({}).text(f"%json {text}"), log_level=0, limits=_LIMITS))
 
     complaint = complain(schema)
     if complaint:
         raise Unsupported(f"{whose} can't be enforced: {reason(schema, complaint, complain)}", param)
 
 
-def _complaint(matcher: LLMatcher) -> str | None:
+def _complaint(tokens: LLTokenizer, matcher: LLMatcher) -> str | None:
     """What is wrong with a new matcher; some troubles show only at the first mask where there is a choice."""
     if not matcher.is_error():
         probe = matcher.deep_copy()
-        probe.consume_tokens(probe.compute_ff_tokens())
+        forced, _, _ = matcher.deep_copy().compute_ff_bytes().partition(b"\xff")  # which begins a special token
+        if forced:
+            probe.consume_tokens(tokens.greedy_tokenize(forced.decode(errors="ignore")))
         probe.compute_bitmask()
         matcher = probe
     return _said(matcher) if matcher.is_error() else None
