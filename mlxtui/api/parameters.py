@@ -65,8 +65,8 @@ CHAT: tuple[Parameter, ...] = (
         max_completion_tokens="default: the rest of the context",
         logprobs="of content, not of reasoning or tool calls",
         top_logprobs="0 to 20, with logprobs",
-        response_format="text, json_object or json_schema, enforced token by token after the reasoning; where a schema sets "
-        "no end (maxLength, maxItems, multipleOf) the model may go on until max_tokens",
+        response_format="text, json_object or json_schema, enforced token by token after the reasoning; where a "
+        "schema sets no end (maxLength, maxItems, multipleOf) the model may go on until max_tokens",
         tools="functions, rendered by the model's chat template; strict ones are enforced token by token",
         tool_choice="none, auto, required, a named function, allowed_tools; enforced token by token",
         parallel_tool_calls="false: the answer ends after its first call",
