@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from typing import TextIO
 
@@ -28,6 +29,7 @@ def main(options: Options, out: TextIO | None = None, err: TextIO | None = None)
         if not is_loopback(url):
             print(f"mlxtui: this sends load to {url}: be sure that it is yours", file=err)
     interrupted = False
+    gc.freeze()  # a collection while streams are read looks at what is new only: it would be seen as a pause of theirs
     try:
         with progress(len(options.urls) + steps(options, results), err) as tell:
             asyncio.run(run(options, results, tell))

@@ -55,10 +55,11 @@ def widest(times: list[float], begin: float, end: float) -> float:
 
 async def disconnect(aim: Aim, limit: int) -> Measured:
     """Clients leave: in decode, in prefill, and one of `limit` while another one knocks."""
-    found = await _in_prefill(aim)
-    if aim.idle is not None:
+    found, notes = await _in_prefill(aim)
+    if aim.idle is None:
+        notes += ('its /health counts nobody as "running": no times to free a slot',)
+    else:
         found["freed_decode"] = [await _in_decode(aim, aim.idle)]
-    notes = () if aim.idle is not None else ('its /health counts nobody as "running": no times to free a slot',)
     return Measured(found | await _at_limit(aim, limit), notes)
 
 
@@ -69,16 +70,20 @@ async def _in_decode(aim: Aim, idle: int) -> float:
     return await freed(aim.target, idle) - left
 
 
-async def _in_prefill(aim: Aim) -> Figures:
+async def _in_prefill(aim: Aim) -> tuple[Figures, tuple[str, ...]]:
     """The client leaves when half of a cold prefill's time is over, and asks the same again."""
     cold = await ask(aim.target, long(f"{aim.nonce}.cold", aim.characters), 1)
+    found: Figures = {"cold_ttft": [cold.ttft]}
     prompt = long(f"{aim.nonce}.retry", aim.characters)
-    async with held(aim.target, prompt, 1):
+    async with held(aim.target, prompt, 1) as stream:
         await asyncio.sleep(cold.ttft / 2)
+        if arrivals(stream.reads) or stream.response.complete:
+            return found, ("a prefill took less than half of the time of the one before it: nobody left in it",)
     left = time.monotonic()
-    found: Figures = {"freed_prefill": [await freed(aim.target, aim.idle) - left]} if aim.idle is not None else {}
+    if aim.idle is not None:
+        found["freed_prefill"] = [await freed(aim.target, aim.idle) - left]
     retry = await ask(aim.target, prompt, 1)
-    return found | {"cold_ttft": [cold.ttft], "retry_ttft": [retry.ttft], "retry_share": [retry.ttft / cold.ttft]}
+    return found | {"retry_ttft": [retry.ttft], "retry_share": [retry.ttft / cold.ttft]}, ()
 
 
 async def _at_limit(aim: Aim, limit: int) -> Figures:

@@ -19,6 +19,8 @@ class Endpoint:
     """`usage`, `health`: whether it tells such figures. `refuses`: the status of a refusal for a body, or None.
 
     A long prompt beside a running stream is answered once another request has come: as if its prefill took that long.
+    Of long prompts with one token to say, alone, the third one takes until its client has left: the first is a sample,
+    the second the cold one to compare with. Asked again, it is answered.
     `hangs`: for which chat request (from 1) it falls silent for ever; `hung` is set when it has come.
     """
 
@@ -37,6 +39,7 @@ class Endpoint:
         self.connections = 0
         self.running = 0
         self._arrived = asyncio.Event()
+        self._alone: list[str] = []
         self.hung = threading.Event()
         self.url = ""
         self._ready = threading.Event()
@@ -76,7 +79,7 @@ class Endpoint:
                 headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
                 body = await reader.readexactly(int(headers.get("content-length", 0)))
                 self.keys.add(headers.get("authorization", ""))
-                await self._answer(writer, first.split()[1], json.loads(body or b"{}"))
+                await self._answer(reader, writer, first.split()[1], json.loads(body or b"{}"))
                 if self.closes:
                     return
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -84,7 +87,7 @@ class Endpoint:
         finally:
             writer.transport.abort()
 
-    async def _answer(self, writer: asyncio.StreamWriter, path: str, body: Body) -> None:
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str, body: Body) -> None:
         if path == "/v1/models":
             return self._say(writer, 200, {"object": "list", "data": [{"id": "fake"}, {"id": "other"}]})
         if path == "/health" and self.health:
@@ -98,15 +101,27 @@ class Endpoint:
             await self._over.wait()
         if status := self.refuses(body):
             return self._say(writer, status, {"error": {"message": "not today"}})
-        if self.running and len(body["messages"][0]["content"]) > LONG:
-            self._arrived.clear()
-            await self._arrived.wait()
+        beside = self.running > 0
         self.running += 1
         try:
+            await self._prefill(reader, body, beside)
             await self._chat(writer, body)
         finally:
             self.running -= 1
         return None
+
+    async def _prefill(self, reader: asyncio.StreamReader, body: Body, beside: bool) -> None:
+        prompt = body["messages"][0]["content"]
+        if len(prompt) <= LONG or body["max_tokens"] > 1 or prompt in self._alone:
+            return
+        if beside:
+            self._arrived.clear()
+            await self._arrived.wait()
+            return
+        self._alone.append(prompt)
+        if len(self._alone) == 3:
+            await reader.read()
+            raise ConnectionResetError
 
     async def _chat(self, writer: asyncio.StreamWriter, body: Body) -> None:
         count = body["max_tokens"]
