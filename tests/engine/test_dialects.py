@@ -126,9 +126,11 @@ def gemma(quote: str) -> Callable[[str, Arguments], str]:
     def value(v: Any) -> str:
         if isinstance(v, list):
             return f"[{','.join(map(value, v))}]"
+        if isinstance(v, dict):
+            return f"{{{','.join(f'{k}:{value(inner)}' for k, inner in v.items())}}}"
         return f"{quote}{v}{quote}" if isinstance(v, str) else json.dumps(v)
 
-    return lambda name, arguments: f"call:{name}{{{','.join(f'{k}:{value(v)}' for k, v in arguments.items())}}}"
+    return lambda name, arguments: f"call:{name}{value(arguments)}"
 
 
 def python(name: str, arguments: Arguments) -> str:

@@ -26,6 +26,7 @@ from tests.engine.tiny_models import write_tokenizer
 
 ROWS, LIMIT = 60, 500
 MARKUP = {
+    "gemma4": ("<|tool_call>", "<tool_call|>", '<|"|>'),
     "glm47": ("<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>"),
     "longcat": (
         *("<longcat_tool_call>", "</longcat_tool_call>", "<longcat_arg_key>", "</longcat_arg_key>"),
@@ -170,7 +171,7 @@ def whole(tokenizer: Any, grammar: Grammar, text: str) -> bool:
 
 def test_syntaxes_without_a_grammar_say_so(tokenizers: Tokenizers, tmp_path: Path) -> None:
     without = [syntax for syntax, known in SYNTAXES.items() if known.grammar is None]
-    assert without == ["function_gemma", "gemma4", "muse_spark", "pythonic"]
+    assert without == ["function_gemma", "muse_spark", "pythonic"]
     for syntax in without:
         tokenizer = load_tokenizer(write_tokenizer(tmp_path / syntax, tool_parser_type=syntax))
         with pytest.raises(Unsupported, match=f"tool-call syntax '{syntax}' can't be enforced") as caught:
@@ -193,11 +194,30 @@ def test_what_bare_strings_can_not_be_held_to(tokenizers: Tokenizers, schema: An
     assert caught.value.param == "tools"
 
 
-def test_a_tool_without_properties_takes_any(tokenizers: Tokenizers) -> None:
-    tokenizer = tokenizers("glm47", True)
+@pytest.mark.parametrize("syntax", ["glm47", "gemma4"])
+def test_a_tool_without_properties_takes_any(tokenizers: Tokenizers, syntax: str) -> None:
+    tokenizer = tokenizers(syntax, True)
     grammar = compiled(tokenizer, Constraint(None, "required", (Tool("f"),)))
-    assert whole(tokenizer, grammar, WRITERS["glm47"].calls([("f", {"any": "thing"})]))
-    assert whole(tokenizer, grammar, WRITERS["glm47"].calls([("f", {})]))
+    assert whole(tokenizer, grammar, WRITERS[syntax].calls([("f", {"any": "thing"})]))
+    assert whole(tokenizer, grammar, WRITERS[syntax].calls([("f", {})]))
+
+
+@pytest.mark.parametrize("most", [0, 1, 2])
+def test_lists_end_in_time(tokenizers: Tokenizers, most: int) -> None:
+    tool = Tool("f", "", {"properties": {"x": {"items": {"type": "integer"}, "maxItems": most}}, "required": ["x"]})
+    grammar = compiled(tokenizers("gemma4", True), Constraint(None, "required", (tool,)))
+    for length in range(4):
+        written = WRITERS["gemma4"].calls([("f", {"x": [7] * length})])
+        assert whole(tokenizers("gemma4", True), grammar, written) == (length <= most)
+
+
+def test_what_gemmas_syntax_can_not_be_held_to(tokenizers: Tokenizers) -> None:
+    odd: list[Any] = [{"pattern": "a"}, {"properties": {"a-b": {}}}, {"enum": [{}]}, {"$ref": "#/properties/x"}]
+    nested: Any = {"properties": {"x": {"properties": {"x": {"$ref": "#/properties/x"}}}}}
+    for parameters in (*({"properties": {"x": schema}} for schema in odd), nested, {"required": ["x"]}):
+        with pytest.raises(Unsupported, match="the schema of tool 'f' can't be enforced") as caught:
+            compiled(tokenizers("gemma4", True), Constraint(None, "required", (Tool("f", "", parameters),)))
+        assert caught.value.param == "tools"
 
 
 def test_names_that_are_markup_are_refused(tokenizers: Tokenizers) -> None:

@@ -19,6 +19,7 @@ from mlxtui.engine.interface import ParsedCall
 from mlxtui.engine.worker.call_syntax import Grammar, json_tools, kimi_k2, kimi_k3, mistral
 from mlxtui.engine.worker.coerce import coerced
 from mlxtui.engine.worker.elements import GLM, LONGCAT, MINICPM, MINIMAX, QWEN_CODER
+from mlxtui.engine.worker.gemma import gemma4
 from mlxtui.types import Tool
 
 _DEPTH = 100  # of arguments: what is nested a few hundred levels deep can't be sent from the worker to the server
@@ -174,7 +175,7 @@ SYNTAXES: dict[str, Syntax] = {
     "function_gemma": Syntax(
         _pattern(rf"call:NAME\{{(?:[^:,{{}}<>]+:(?:{_ESCAPED}|[^,{{}}<>]*)(?:,|(?=\}})))*\}}"),
     ),
-    "gemma4": Syntax(_gemma),
+    "gemma4": Syntax(_gemma, grammar=gemma4, together=True),
     "glm47": Syntax(_glm, _quoted("<arg_value>", "</arg_value>"), grammar=GLM),
     "json_tools": Syntax(typed=True, grammar=json_tools),
     "kimi_k2": Syntax(

@@ -48,7 +48,7 @@ class Elements:
         loose = [key for key in ("$ref", "allOf", "anyOf", "oneOf", "patternProperties") if key in tool.schema]
         odd = isinstance(properties, Mapping) and any(set(name) & set("<>\"'= \n\t") or not name for name in properties)
         if loose or odd or not isinstance(properties, Mapping) or any(name not in properties for name in required):
-            raise _unmet(tool, "list its properties, with plain names")
+            raise unmet(tool, "list its properties, with plain names")
         parts = []
         for name, schema in properties.items():
             values = lark.choice(self._values(lark, tool, schema, bare))
@@ -57,25 +57,25 @@ class Elements:
 
     def _values(self, lark: Lark, tool: Offer, schema: Any, bare: str) -> list[str]:
         """The alternatives for one parameter, each with what ends it."""
-        schema = _resolved(tool, schema)
+        schema = resolved(tool, schema)
         kinds, end = schema.get("type"), f"{_markup(lark, self.pad + self.end)} {_markup(lark, self.gap)}"
         if "enum" in schema or "const" in schema:
             allowed = schema["enum"] if "enum" in schema else [schema["const"]]
             said = [value if isinstance(value, str) else json.dumps(value) for value in allowed]
             if any(text != text.strip() for text in said):
-                raise _unmet(tool, "white space around one of the values of an enum is lost")
+                raise unmet(tool, "white space around one of the values of an enum is lost")
             return [f"{literal(text)} {end}" for text in said]
         if isinstance(kinds, list):
             return [alt for kind in kinds for alt in self._values(lark, tool, {**schema, "type": kind}, bare)]
         if "anyOf" in schema:
             return [alt for part in schema["anyOf"] for alt in self._values(lark, tool, part, bare)]
         if kinds in ("string", None) and "allOf" not in schema and "oneOf" not in schema:
-            unmet = [key for key in _UNMET if key in schema]
-            if unmet:
-                raise _unmet(tool, ", ".join(map(repr, unmet)))
+            beyond = [key for key in _UNMET if key in schema]
+            if beyond:
+                raise unmet(tool, ", ".join(map(repr, beyond)))
             return [bare]
         if types_of(schema, tool.schema or {}) & {"string"}:
-            raise _unmet(tool, "a string put together from several schemas")
+            raise unmet(tool, "a string put together from several schemas")
         shared = {key: tool.schema[key] for key in ("$defs", "definitions") if tool.schema and key in tool.schema}
         return [f"{lark.json(ready({**shared, **schema}, whose(tool), 'tools'))} {end}"]
 
@@ -94,11 +94,12 @@ def _lines(lark: Lark, text: str) -> str:
     return r' "\n"? '.join(lark.marker(piece) for piece in text.split(_LINE))
 
 
-def _unmet(tool: Offer, what: str) -> Unsupported:
+def unmet(tool: Offer, what: str) -> Unsupported:
+    """The error that a tool's schema asks for what can't be had in the model's syntax."""
     return Unsupported(f"{whose(tool)} can't be enforced in this model's tool syntax: {what}", "tools")
 
 
-def _resolved(tool: Offer, schema: Any) -> Schema:
+def resolved(tool: Offer, schema: Any) -> Schema:
     """The schema itself or, for a reference into the tool's definitions, what it points to."""
     for _ in range(10):
         if not isinstance(schema, Mapping):
