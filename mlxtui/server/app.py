@@ -11,7 +11,7 @@ from mlxtui.bus import Bus
 from mlxtui.engine.interface import Engine
 from mlxtui.errors import Cancelled
 from mlxtui.pipeline import Pipeline
-from mlxtui.server import answers, conversations, guard, monitor, openai, responses, responses_kept, tokens
+from mlxtui.server import answers, conversations, guard, inspection, monitor, openai, responses, responses_kept, tokens
 from mlxtui.server.exchange import Exchange
 from mlxtui.server.ledger import Ledger
 from mlxtui.server.responses_turn import Turns
@@ -42,6 +42,7 @@ def create_app(
     app.register_blueprint(conversations.routes(store, settings))
     app.register_blueprint(conversations.item_routes(store, settings))
     app.register_blueprint(tokens.routes(engine, settings))
+    app.register_blueprint(inspection.routes(ledger, store, settings))
     app.register_blueprint(monitor.routes(engine, bus, ledger, settings, stop))
     app.asgi_app = Attended(app.asgi_app)  # type: ignore[method-assign]
     return app

@@ -20,6 +20,9 @@ from mlxtui.store import conversations
 from mlxtui.store.items import Item, read, text
 
 PENDING = ("queued", "in_progress")
+CHAIN = """WITH RECURSIVE chain (id, previous, depth) AS (
+    SELECT id, previous, 0 FROM responses WHERE id = ?
+    UNION ALL SELECT r.id, r.previous, depth + 1 FROM responses r JOIN chain ON r.id = chain.previous)"""
 CUT = "the server ended before this response did; ask again"
 
 
@@ -118,13 +121,15 @@ def history(db: Connection, id: str) -> History | None:
     row = db.execute("SELECT status FROM responses WHERE id = ?", (id,)).fetchone()
     if row is None:
         return None
-    chain = """WITH RECURSIVE chain (id, previous, depth) AS (
-            SELECT id, previous, 0 FROM responses WHERE id = ?
-            UNION ALL SELECT r.id, r.previous, depth + 1 FROM responses r JOIN chain ON r.id = chain.previous)"""
-    [oldest] = db.execute(f"{chain} SELECT previous FROM chain ORDER BY depth DESC LIMIT 1", (id,)).fetchone()
-    query = f"""{chain} SELECT item FROM chain CROSS JOIN response_items ON owner = chain.id
+    [oldest] = db.execute(f"{CHAIN} SELECT previous FROM chain ORDER BY depth DESC LIMIT 1", (id,)).fetchone()
+    query = f"""{CHAIN} SELECT item FROM chain CROSS JOIN response_items ON owner = chain.id
         ORDER BY depth DESC, output, position"""
     return History(row[0], tuple(read(db.execute(query, (id,)))), oldest)
+
+
+def chain(db: Connection, id: str) -> list[str]:
+    """The response and those before it, the latest first, as far as they are there."""
+    return [found for (found,) in db.execute(f"{CHAIN} SELECT id FROM chain ORDER BY depth", (id,))]
 
 
 def find_items(db: Connection, ids: Iterable[str]) -> dict[str, dict[str, Any]]:

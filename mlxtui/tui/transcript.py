@@ -56,6 +56,12 @@ def miss_lines(miss: Any) -> list[Line]:
     return [*lines, ()]
 
 
+def chain_lines(chain: Any) -> list[Line]:
+    """The responses that this one goes on from."""
+    ids = chain if isinstance(chain, list) else []
+    return [*_heading("goes on from", "head"), *(((str(id), "dim"),) for id in ids), ()] if ids else []
+
+
 def _said(turn: Any) -> tuple[str, Any]:
     if not isinstance(turn, Mapping):
         return "prompt", turn

@@ -19,7 +19,7 @@ from mlxtui.row import Row
 from mlxtui.tui.figures import count, duration, percent, rate
 from mlxtui.tui.messages import CancelAsked, CopyAsked, SnippetKind
 from mlxtui.tui.text import Line, joined
-from mlxtui.tui.transcript import answer_lines, message_lines, miss_lines, wire_lines
+from mlxtui.tui.transcript import answer_lines, chain_lines, message_lines, miss_lines, wire_lines
 from mlxtui.tui.view import Painted, View
 from mlxtui.tui.widgets.columns import Moment, short_id, state_cell
 from mlxtui.tui.widgets.keys import Keys
@@ -84,7 +84,7 @@ class InspectorScreen(Screen[None]):
     def _take(self, inspected: dict[str, Any]) -> bool:
         body = inspected.get("request")
         sent = message_lines(body if isinstance(body, dict) else {})
-        self._pager("messages").show([*miss_lines(inspected.get("miss")), *sent])
+        self._pager("messages").show([*miss_lines(inspected.get("miss")), *chain_lines(inspected.get("chain")), *sent])
         self._pager("wire").show(wire_lines(inspected))
         self.answer = Answer.from_json(inspected.get("output"))
         return bool(inspected.get("finished"))

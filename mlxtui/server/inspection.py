@@ -1,0 +1,76 @@
+"""One request from the side: what was asked and answered, why it was not all cached, its output as it grows, its end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+from quart import Blueprint, Response
+
+from mlxtui.errors import ApiError, Cancelled, NotFound
+from mlxtui.server.answers import json_response
+from mlxtui.server.exchange import Exchange
+from mlxtui.server.ledger import Ledger
+from mlxtui.server.sse import KEEPALIVE, event, event_stream
+from mlxtui.settings import Settings
+from mlxtui.store import responses
+from mlxtui.store.database import Store
+from mlxtui.types import CallArguments, CallStart, Delta, Reasoning, Text
+
+
+def routes(ledger: Ledger, store: Store, settings: Settings) -> Blueprint:
+    blueprint = Blueprint("inspection", __name__)
+
+    @blueprint.get("/mlxtui/requests/<id>")
+    async def inspect(id: str) -> Response:
+        exchange = _exchange(ledger, id)
+        further = {"miss": await exchange.miss(), "chain": await _chain(exchange, store)}
+        return json_response(exchange.to_json() | further)
+
+    @blueprint.get("/mlxtui/requests/<id>/output")
+    async def output(id: str) -> Response:
+        return event_stream(_output(_exchange(ledger, id), settings.heartbeat))
+
+    @blueprint.post("/mlxtui/requests/<id>/cancel")
+    async def cancel(id: str) -> Response:
+        cancelled = _exchange(ledger, id).cancel(Cancelled("the request was cancelled from the dashboard"))
+        return json_response({"id": id, "cancelled": cancelled})
+
+    return blueprint
+
+
+def _exchange(ledger: Ledger, id: str) -> Exchange:
+    exchange = ledger.get(id.removeprefix("req_"))  # as the x-request-id header has it
+    if exchange is None:
+        raise NotFound(f"no request {id[:64]!r} is kept here (any more)", param="id", code="request_not_found")
+    return exchange
+
+
+async def _chain(exchange: Exchange, store: Store) -> list[str]:
+    """The responses that this one goes on from, the latest first, as far as they are still kept."""
+    previous = exchange.body.get("previous_response_id")
+    return await store.run(responses.chain, previous) if isinstance(previous, str) else []
+
+
+async def _output(exchange: Exchange, heartbeat: float) -> AsyncGenerator[bytes, None]:
+    """One request's output from its beginning, live; the only place where a request's text leaves by a side door."""
+    yield event("snapshot", {"reasoning": "", "content": "", "tool_calls": []})
+    try:
+        async for batch in exchange.follow(heartbeat):
+            yield b"".join(_piece(delta) for delta in batch) or KEEPALIVE
+    except ApiError as error:
+        yield event("error", error.body()["error"])
+    yield event("end", {"outcome": exchange.outcome})
+
+
+def _piece(delta: Delta) -> bytes:
+    match delta:
+        case Text(text=text, choice=0):
+            return event("delta", {"channel": "content", "text": text})
+        case Reasoning(text=text, choice=0):
+            return event("delta", {"channel": "reasoning", "text": text})
+        case CallStart(index=index, name=name, choice=0):
+            return event("delta", {"channel": "tool", "index": index, "name": name, "text": ""})
+        case CallArguments(index=index, text=text, choice=0):
+            return event("delta", {"channel": "tool", "index": index, "text": text})
+        case _:
+            return b""
