@@ -1,4 +1,4 @@
-"""One request from the side: what was asked and answered, why it was not all cached, its output as it grows, its end."""
+"""One request from the side: what was asked and answered, why it was not all cached, its output live, its end."""
 
 from __future__ import annotations
 
