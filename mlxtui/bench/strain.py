@@ -12,7 +12,7 @@ from mlxtui.bench.answer import Answer, arrivals
 from mlxtui.bench.figures import mean, p50
 from mlxtui.bench.prompts import hello, long, story
 from mlxtui.bench.scenario import Aim, Column, Figures, Measured, Scenario
-from mlxtui.bench.talk import ask, freed, held, spoken, together
+from mlxtui.bench.talk import ENDED, ask, freed, held, spoken, together
 from mlxtui.bench.wire import RequestFailed
 
 ENDLESS = 4096  # tokens of streams that are left before they end
@@ -26,10 +26,7 @@ async def gap(aim: Aim, _: int) -> Measured:
         steady = await spoken(stream, STEADY)
         prompt = long(f"{aim.nonce}.long", aim.characters)
         longer, short = await together([ask(aim.target, prompt, 1), _behind(aim)])
-        await stream.until(len(stream.reads) + 2)  # the gap that was open at the end belongs to it
-        times = arrivals(stream.reads)
-    if times[-1] < longer.ended:
-        raise RequestFailed("the running stream ended by itself: use a model that goes on for long")
+        times = await spoken(stream, since=longer.ended)  # the pause that was open then belongs to it
     found: Figures = {
         "gap": [widest(times, longer.sent, longer.ended)],
         "quiet_gap": [widest(steady, steady[0], steady[-1])],
@@ -99,9 +96,7 @@ async def _at_limit(aim: Aim, limit: int) -> Figures:
             await spoken(leaving, 1)
         knocking = await ask(aim.target, hello(aim.nonce, 2), 1)
         if any(stream.response.complete for stream in streams):
-            raise RequestFailed(
-                "streams ended by themselves before the limit was tried: use a model that goes on for long"
-            )
+            raise RequestFailed(ENDED)
     return {"free_ttft": [free.ttft], "knocking_ttft": [knocking.ttft]}
 
 

@@ -13,6 +13,7 @@ from mlxtui.bench.prompts import Messages
 from mlxtui.bench.wire import Connection, RequestFailed, Target, connection, get, request
 
 _Kind = TypeVar("_Kind")
+ENDED = "a stream that should have gone on ended by itself: use a model that goes on for long"
 POLL = 0.002  # seconds between two looks at /health: finer than a decode step, and no load
 
 
@@ -76,16 +77,16 @@ async def held(target: Target, messages: Messages, max_tokens: int) -> AsyncIter
         yield opened
 
 
-async def spoken(stream: Connection, pieces: int) -> list[float]:
-    """When the first pieces of text came, once there are so many.
+async def spoken(stream: Connection, pieces: int = 1, since: float = 0.0) -> list[float]:
+    """When pieces of text came, once there are so many, the last of them no earlier than `since`.
 
     Raises:
         RequestFailed: the stream ended before.
     """
-    while len(times := arrivals(stream.reads)) < pieces:
+    while len(times := arrivals(stream.reads)) < pieces or times[-1] < since:
         if not await stream.until(len(stream.reads) + 1):
             await whole(stream)  # an error says more than that it ended
-            raise RequestFailed("a stream that should have gone on ended by itself: use a model that goes on for long")
+            raise RequestFailed(ENDED)
     return times
 
 

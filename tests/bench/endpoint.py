@@ -16,8 +16,9 @@ LONG = 500  # characters
 
 
 class Endpoint:
-    """`usage`, `health`: whether it tells such figures. `refuses`: the status of a refusal for a body, or None.
+    """`usage`, `health`: whether it tells such figures. `most`: tokens of an answer. `closes`: no keep-alive.
 
+    `refuses`: the status of a refusal for a body, or None.
     A long prompt beside a running stream is answered once another request has come: as if its prefill took that long.
     Of long prompts with one token to say, alone, the third one takes until its client has left: the first is a sample,
     the second the cold one to compare with. Asked again, it is answered.
@@ -32,8 +33,10 @@ class Endpoint:
         refuses: Callable[[Body], int | None] = lambda body: None,
         hangs: int = 0,
         closes: bool = False,
+        most: int = 1 << 20,
     ) -> None:
         self.usage, self.health, self.refuses, self.hangs, self.closes = usage, health, refuses, hangs, closes
+        self.most = most
         self.asked: list[Body] = []
         self.keys: set[str] = set()
         self.connections = 0
@@ -124,7 +127,7 @@ class Endpoint:
             raise ConnectionResetError
 
     async def _chat(self, writer: asyncio.StreamWriter, body: Body) -> None:
-        count = body["max_tokens"]
+        count = min(self.most, body["max_tokens"])
         length = sum(len(message["content"]) for message in body["messages"])
         usage = {
             "prompt_tokens": length // 4,
@@ -138,6 +141,7 @@ class Endpoint:
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
         deltas = [{"role": "assistant", "content": ""}, *({"content": "word "} for _ in range(count))]
         for delta in deltas:
+            await _frame(writer, b": keepalive\n\n")
             await _event(writer, {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
             await asyncio.sleep(TICK)
         await _event(writer, {"choices": [{"index": 0, "delta": {}, "finish_reason": "length"}]})
