@@ -29,9 +29,9 @@ Every prompt opens with a nonce, so "cold" is cold. Temperature is 0. Tokens are
 it tells none, pieces of text are counted, and the report says so. A request's clock starts when it is written to a
 connection that is already open, and answers are parsed after the last byte has come: parsing one never delays another.
 
-With --floor MODEL the bare batch loop of mlx-lm runs the same prompts on that model, in a process of its own, just
-before each measurement of throughput and rate. "of floor" is the median over the rounds of the ratio to it; "of first"
-is the same ratio to the first URL. Give it the model that the endpoints serve.
+With --floor MODEL the bare batch loop of mlx-lm runs such prompts on that model, in a process of its own, each round
+just before the endpoints have their turns at throughput and rate. "of floor" is the median over the rounds of the ratio
+to it; "of first" is the same ratio to the first URL. Give it the model that the endpoints serve.
 
 With the --nonce of an earlier run the prompts are those of that run: what is "cold" then shows what a server has kept
 since, for example over a restart.

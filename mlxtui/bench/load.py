@@ -18,7 +18,7 @@ PERCENTILES = {"p50": p50, "p95": p95, "p99": p99}
 
 
 async def throughput(aim: Aim, clients: int) -> Measured:
-    """All clients begin at once; the clock runs from the first request to the last byte of the last answer."""
+    """All clients begin at once; the clock runs from the first request to the end of the last answer."""
     prompts = [story(aim.nonce, number) for number in range(clients)]
     answers = await ask_together(aim.target, prompts, aim.options.tokens)
     tokens = sum(answer.tokens for answer in answers)

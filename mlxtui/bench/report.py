@@ -25,16 +25,21 @@ PIPED = 160  # columns of a table that no terminal holds
 
 @contextmanager
 def progress(steps: int, err: TextIO) -> Iterator[Tell]:
-    """A line at the bottom of a terminal; nothing in a pipe."""
+    """A line at the bottom of a terminal, nothing in a pipe. Drawn between measurements: drawing would be on the clock."""
     console = Console(file=err)
     columns = (TextColumn("measuring"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     line = Progress(
-        *columns, TextColumn("{task.description}"), console=console, transient=True, disable=not console.is_terminal
+        *columns,
+        TextColumn("{task.description}"),
+        console=console,
+        transient=True,
+        auto_refresh=False,
+        disable=not console.is_terminal,
     )
     with line:
         shown = line.add_task("", total=steps)
         begun = iter(range(steps))
-        yield lambda what: line.update(shown, completed=next(begun, steps), description=what)
+        yield lambda what: line.update(shown, completed=next(begun, steps), description=what, refresh=True)
 
 
 def print_report(results: Results, out: TextIO) -> None:

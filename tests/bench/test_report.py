@@ -93,6 +93,20 @@ def test_a_scenario_leads_with_a_figure_it_shows(scenario: object) -> None:
     assert scenario.lead in {column.figure for column in scenario.columns}  # type: ignore[attr-defined]
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_is_drawn_on_a_terminal_and_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    err = Terminal()
+    with progress(2, err) as tell:
+        tell("round 1: gap on this one")
+    assert "round 1: gap on this one" in err.getvalue()
+    assert err.getvalue().endswith("\x1b[2K"), "its last act is to erase its line"
+
+
 def test_progress_is_silent_in_a_pipe() -> None:
     err = io.StringIO()
     with progress(2, err) as tell:
