@@ -25,7 +25,7 @@ PIPED = 160  # columns of a table that no terminal holds
 
 @contextmanager
 def progress(steps: int, err: TextIO) -> Iterator[Tell]:
-    """A line at the bottom of a terminal, nothing in a pipe. Drawn between measurements: drawing would be on the clock."""
+    """A line at the bottom of a terminal, nothing in a pipe. Drawn between measurements, so never on their clock."""
     console = Console(file=err)
     columns = (TextColumn("measuring"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     line = Progress(
