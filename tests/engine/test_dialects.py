@@ -444,6 +444,7 @@ def test_what_the_parsers_would_misread_is_no_call(tokenizers: Tokenizers, synta
         ("mistral", 'get_weather[CALL_ID]a1B2c3D4e[ARGS]{"city": "Oslo", "days": 3}'),
         ("mistral", '[{"name": "get_weather", "arguments": {"city": "Oslo", "days": 3}}]'),
         ("pythonic", "[get_weather(city=Oslo, days='3')]"),
+        ("pythonic", r'[get_weather(city="\u004fslo", days=3)]'),
         ("pythonic", "[get_weather(city='Oslo', days=3,)]"),
         ("gemma4", 'call:get_weather{city:<|"|>Oslo<|"|>,days:<|"|>3<|"|>}'),
         ("function_gemma", "call:get_weather{city:Oslo,days:<escape>3<escape>}"),
@@ -454,6 +455,11 @@ def test_what_the_parsers_would_misread_is_no_call(tokenizers: Tokenizers, synta
 def test_other_ways_to_say_it(tokenizers: Tokenizers, syntax: str, body: str) -> None:
     expected = ParsedCall("get_weather", {"city": "Oslo", "days": 3})
     assert parse_calls(tokenizers(syntax), ParseCalls(0, body, TOOLS)) == (expected,)
+
+
+def test_escapes_of_json_in_python(tokenizers: Tokenizers) -> None:
+    body = r'[get_weather(city="a\/b\\/\"c\" \ud83d\ude00")]'
+    assert parse_calls(tokenizers("pythonic"), ParseCalls(0, body, TOOLS))[0].arguments == {"city": 'a/b\\/"c" 😀'}
 
 
 @each_syntax

@@ -38,6 +38,7 @@ MARKUP = {
         *("<|tool_calls_section_begin|>", "<|tool_calls_section_end|>", "<|tool_call_begin|>"),
         *("<|tool_call_argument_begin|>", "<|tool_call_end|>"),
     ),
+    "pythonic": ("<|tool_call_start|>", "<|tool_call_end|>"),
     "kimi_k3": ("<|open|>", "<|close|>", "<|sep|>"),
     "qwen3_coder": ("<function=", "</function>", "<parameter=", "</parameter>"),
 }
@@ -171,7 +172,7 @@ def whole(tokenizer: Any, grammar: Grammar, text: str) -> bool:
 
 def test_syntaxes_without_a_grammar_say_so(tokenizers: Tokenizers, tmp_path: Path) -> None:
     without = [syntax for syntax, known in SYNTAXES.items() if known.grammar is None]
-    assert without == ["function_gemma", "muse_spark", "pythonic"]
+    assert without == ["function_gemma", "muse_spark"]
     for syntax in without:
         tokenizer = load_tokenizer(write_tokenizer(tmp_path / syntax, tool_parser_type=syntax))
         with pytest.raises(Unsupported, match=f"tool-call syntax '{syntax}' can't be enforced") as caught:
@@ -194,7 +195,7 @@ def test_what_bare_strings_can_not_be_held_to(tokenizers: Tokenizers, schema: An
     assert caught.value.param == "tools"
 
 
-@pytest.mark.parametrize("syntax", ["glm47", "gemma4"])
+@pytest.mark.parametrize("syntax", ["glm47", "gemma4", "pythonic"])
 def test_a_tool_without_properties_takes_any(tokenizers: Tokenizers, syntax: str) -> None:
     tokenizer = tokenizers(syntax, True)
     grammar = compiled(tokenizer, Constraint(None, "required", (Tool("f"),)))
@@ -218,6 +219,12 @@ def test_what_gemmas_syntax_can_not_be_held_to(tokenizers: Tokenizers) -> None:
         with pytest.raises(Unsupported, match="the schema of tool 'f' can't be enforced") as caught:
             compiled(tokenizers("gemma4", True), Constraint(None, "required", (Tool("f", "", parameters),)))
         assert caught.value.param == "tools"
+
+
+def test_names_that_python_does_not_know_are_refused(tokenizers: Tokenizers) -> None:
+    for tool in (Tool("f", "", {"properties": {"from": {}}}), Tool("get-weather"), Tool("f", "", {"required": ["x"]})):
+        with pytest.raises(Unsupported, match="Python knows"):
+            compiled(tokenizers("pythonic", True), Constraint(None, "required", (tool,)))
 
 
 def test_names_that_are_markup_are_refused(tokenizers: Tokenizers) -> None:

@@ -331,8 +331,8 @@ def test_harmony(model: Model, dialects: Callable[[Dialect], Compiler]) -> None:
 
 
 def test_a_syntax_without_a_grammar(dialects: Callable[[Dialect], Compiler]) -> None:
-    compiler = dialects(Dialect(THINK, TOOL, "pythonic"))
-    with pytest.raises(Unsupported, match="the model's tool-call syntax 'pythonic' can't be enforced") as caught:
+    compiler = dialects(Dialect(THINK, TOOL, "muse_spark"))
+    with pytest.raises(Unsupported, match="the model's tool-call syntax 'muse_spark' can't be enforced") as caught:
         compiler.compile(Constraint(None, "required", TOOLS))
     assert caught.value.param == "tool_choice"
     compiler.compile(Constraint(OBJECT))

@@ -43,6 +43,19 @@ def arguments(lark: Lark, tool: Offer) -> str:
     return lark.json(ready(tool.schema or ANY_OBJECT, whose(tool), "tools"))
 
 
+def listed(lark: Lark, members: Sequence[tuple[str, bool]], comma: str) -> str:
+    """The members in their order, with commas between those that come; the required ones do."""
+    first, later = "", ""  # what may come from here on: as the first member, and after another one
+    for member, required in reversed(members):
+        begun = lark.rule(f"{member} {later}")
+        if required:
+            first, later = begun, lark.rule(f"{literal(comma)} {begun}")
+        else:
+            first = lark.choice([begun, first]) if first else f"{begun}?"
+            later = lark.rule(f"({literal(comma)} {member})? {later}")
+    return first
+
+
 def json_tools(lark: Lark, tools: Sequence[Offer], close: str) -> str:
     r"""Qwen, Hermes: `\n{"name": "f", "arguments": {...}}\n</tool_call>`."""
     bodies = [f"{literal(_head(tool))} {arguments(lark, tool)}" for tool in tools]

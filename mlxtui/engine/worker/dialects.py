@@ -20,6 +20,7 @@ from mlxtui.engine.worker.call_syntax import Grammar, json_tools, kimi_k2, kimi_
 from mlxtui.engine.worker.coerce import coerced
 from mlxtui.engine.worker.elements import GLM, LONGCAT, MINICPM, MINIMAX, QWEN_CODER
 from mlxtui.engine.worker.gemma import gemma4
+from mlxtui.engine.worker.pythonic import pythonic
 from mlxtui.types import Tool
 
 _DEPTH = 100  # of arguments: what is nested a few hundred levels deep can't be sent from the worker to the server
@@ -139,7 +140,12 @@ def _gemma(body: str) -> bool:
 
 def _python(body: str) -> bool:
     """A list of calls by keywords; or one call with text that needs quotes and has none, which the parser reads too."""
-    return bool(_UNQUOTED(body)) or _python_calls(body)
+    return bool(_UNQUOTED(body)) or _python_calls(_python_escapes(body))
+
+
+def _python_escapes(body: str) -> str:
+    """Without the one escape of JSON that Python has not, which stays in the text there."""
+    return re.sub(r"(\\.)", lambda found: "/" if found[1] == "\\/" else found[1], body, flags=re.DOTALL)
 
 
 def _python_calls(body: str) -> bool:
@@ -204,7 +210,7 @@ SYNTAXES: dict[str, Syntax] = {
         _pattern(rf'(?:<atem:invoke\b[^>]*\bname="[^"]+">(?:\s*{_MUSE})*\s*</atem:invoke>\s*)+'),
         _quoted(r"<atem:parameter\b[^>]*>", "</atem:parameter>"),
     ),
-    "pythonic": Syntax(_python),
+    "pythonic": Syntax(_python, _python_escapes, grammar=pythonic),
     "qwen3_coder": Syntax(
         _pattern(rf"<function=NAME>?(?:\s*<parameter=[^\s<>]+>?{_until('</parameter>')})*\s*</function>"),
         grammar=QWEN_CODER,

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlxtui.engine.worker.call_syntax import Offer
+from mlxtui.engine.worker.call_syntax import Offer, listed
 from mlxtui.engine.worker.elements import resolved, unmet
 from mlxtui.engine.worker.lark import Lark, literal
 from mlxtui.engine.worker.schema import ANY_OBJECT, Schema, ready
@@ -61,16 +61,11 @@ def _members(lark: Lark, tool: Offer, schema: Schema, level: int) -> str:
     plain = isinstance(properties, Mapping) and all(re.fullmatch(r"\w+", name) for name in properties)
     if not plain or any(name not in properties for name in required):
         raise unmet(tool, "list all properties, with plain names")
-    first, later = "", ""  # what may come from here on: as the first member, and after another one
-    for name, part in reversed(properties.items()):
-        member = f"{literal(f'{name}:')} {_value(lark, tool, part, level + 1)}"
-        begun = lark.rule(f"{member} {later}")
-        if name in required:
-            first, later = begun, lark.rule(f'"," {begun}')
-        else:
-            first = lark.choice([begun, first]) if first else f"{begun}?"
-            later = lark.rule(f'("," {member})? {later}')
-    return first
+    members = [
+        (f"{literal(f'{name}:')} {_value(lark, tool, part, level + 1)}", name in required)
+        for name, part in properties.items()
+    ]
+    return listed(lark, members, ",")
 
 
 def _said(lark: Lark, tool: Offer, value: Any) -> str:
