@@ -13,8 +13,8 @@ from typing import Any
 from .check import Fail, Unsupported
 from .context import Context
 from .response_events import Stream
-from .response_protocol import Rule
-from .shapes import JsonObject, accepted, cooperation, dig, offered, refuses, require
+from .response_protocol import Rule, texts
+from .shapes import JsonObject, accepted, cooperation, dig, offered, refuses, require, whole
 from .talk import COUNT, ROOM, WIDE, events
 from .wire import Reply, Streamed
 
@@ -75,6 +75,13 @@ def there(ctx: Context) -> None:
     ctx.once("responses", probe)
 
 
+def objects(value: object, name: str) -> list[JsonObject]:
+    """The objects listed under a name, with nothing else among them."""
+    found = dig(value, name)
+    require(isinstance(found, list) and all(isinstance(entry, dict) for entry in found), f"objects in {name}", found)
+    return list(found)
+
+
 def post(ctx: Context, request: JsonObject) -> Reply:
     there(ctx)
     return ctx.post(RESPONSES, request)
@@ -92,17 +99,14 @@ class Answer:
 
     @property
     def items(self) -> list[JsonObject]:
-        output = dig(self.raw, "output")
-        require(isinstance(output, list) and all(isinstance(item, dict) for item in output), "output items", output)
-        return list(output)
+        return objects(self.raw, "output")
 
     def of(self, *types: str) -> list[JsonObject]:
         return [item for item in self.items if item.get("type") in types]
 
     @property
     def text(self) -> str:
-        parts = [part for item in self.of("message") for part in dig(item, "content")]
-        return "".join(str(part.get("text") or "") for part in parts)
+        return "".join(str(text or "") for item in self.of("message") for text in texts(item).values())
 
     @property
     def calls(self) -> list[JsonObject]:
@@ -117,7 +121,16 @@ class Answer:
 
     @property
     def prompt(self) -> int:
-        return int(dig(self.usage, "input_tokens"))
+        return self._count("input_tokens")
+
+    @property
+    def spent(self) -> int:
+        return self._count("output_tokens")
+
+    def _count(self, name: str) -> int:
+        found = dig(self.usage, name)
+        require(whole(found), f"{name} as an integer", self.usage)
+        return int(found)
 
 
 def answer(reply: Reply) -> Answer:

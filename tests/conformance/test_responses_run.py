@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ from mlxtui_conformance.talk_responses import body
 
 from .conftest import aim
 from .fake.brain import Json
-from .fake.hooks import instead, on, refusing
+from .fake.hooks import edited, instead, on, refusing
 from .fake.server import Asked, Defect, Said, Server, say
 
 ASKED = [check for check in CHECKS if check.id.startswith(("responses.", "state."))]
@@ -85,6 +86,38 @@ def test_a_weak_model_fails_nothing(server: Server, shared: Shared) -> None:
     assert Verdict.FAIL not in found.values()
     unsure = {id for id, verdict in found.items() if verdict == Verdict.INCONCLUSIVE}
     assert unsure == WEAK
+
+
+PLACES: list[tuple[str | int, ...]] = [
+    ("output", 0),
+    ("output", 0, "content", 0, "text"),
+    ("usage", "output_tokens"),
+    ("tools", 0),
+    ("data", 0),
+]
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: ".".join(map(str, place)))
+def test_an_answer_of_no_known_shape_breaks_no_check(
+    place: tuple[str | int, ...], server: Server, shared: Shared
+) -> None:
+    """A 7 where something else belongs is a failure, or nothing to a check; never the check's own stumbling."""
+
+    def wrong(response: Any) -> None:
+        with contextlib.suppress(KeyError, IndexError, TypeError):
+            here = response
+            for step in place[:-1]:
+                here = here[step]
+            here[place[-1]] = 7
+
+    def wrong_at_the_end(events: list[Json]) -> None:
+        wrong(events[-1].get("response", {}))  # chunks of a chat have none
+
+    defect = Defect("odd", "", completion=edited(wrong), chunks=edited(wrong_at_the_end))
+    target = aim(server.mount(defect))
+    found = [run_check(check, target, shared) for check in ASKED]
+    assert [result.got for result in found if "broke" in result.got] == []
+    assert Verdict.FAIL in {result.verdict for result in found}
 
 
 def test_requests_leave_nothing_behind(server: Server, shared: Shared) -> None:

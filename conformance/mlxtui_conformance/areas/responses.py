@@ -25,6 +25,7 @@ from ..talk_responses import (
     calling,
     judged,
     message,
+    objects,
     plain,
     post,
     tell,
@@ -115,7 +116,7 @@ def echo_values(ctx: Context) -> None:
     require(dig(got, "model") == ctx.target.model, f"model {ctx.target.model}", got.get("model"))
     for name, value in asked.items():
         require(got.get(name) == value, f"{name} {value!r}", got.get(name))
-    tool = dig(got, "tools", 0)
+    tool = dig(objects(got, "tools"), 0)
     for name, value in LOOK.items():
         require(tool.get(name) == value, f"the tool's {name} {value!r}", tool)
 
@@ -145,7 +146,10 @@ def output_text(ctx: Context) -> None:
     """The client's output_text is all the text there is, and so is the server's, if it sends one."""
     got = plain(ctx)
     cooperation(bool(got.text), "the model said nothing")
-    seen = Response.construct(**got.raw).output_text
+    try:
+        seen = Response.construct(**got.raw).output_text
+    except TypeError as error:
+        raise Fail("text the official client can join", repr(error)) from error
     require(seen == got.text, f"output_text {got.text!r}", repr(seen))
     require(got.raw.get("output_text", got.text) == got.text, f"output_text {got.text!r}", got.raw.get("output_text"))
 
@@ -193,15 +197,11 @@ def bad_input(ctx: Context) -> None:
 def max_output_tokens(ctx: Context) -> None:
     """An answer cut at max_output_tokens is incomplete, and says why."""
     got = tell(ctx, body(ctx, max_output_tokens=FEW))
-    cooperation(_spent(got) >= FEW or got.raw["status"] == "incomplete", f"the model stopped before {FEW} tokens")
-    require(_spent(got) <= FEW, f"output_tokens ≤ {FEW}", got.raw.get("usage"))
+    cooperation(got.spent >= FEW or got.raw["status"] == "incomplete", f"the model stopped before {FEW} tokens")
+    require(got.spent <= FEW, f"output_tokens ≤ {FEW}", got.raw.get("usage"))
     require(got.raw["status"] == "incomplete", "status incomplete", got.raw["status"])
     reason = dig(got.raw, "incomplete_details", "reason")
     require(reason == "max_output_tokens", "incomplete_details.reason max_output_tokens", reason)
-
-
-def _spent(got: Answer) -> int:
-    return int(dig(got.usage, "output_tokens"))
 
 
 COLOUR: JsonObject = {

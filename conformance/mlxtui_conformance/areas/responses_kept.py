@@ -16,6 +16,7 @@ from ..talk_responses import (
     Answer,
     body,
     kept,
+    objects,
     post,
     read,
     tell,
@@ -79,7 +80,7 @@ def input_items(ctx: Context) -> None:
     first = stored(ctx)
     reply = offered(ctx.get(f"{RESPONSES}/{first.id}/input_items"), "GET input_items").json()
     require(dig(reply, "object") == "list", 'object "list"', reply)
-    items = dig(reply, "data")
+    items = objects(reply, "data")
     require(len(items) == 1, "the one item that was asked", items)
     require(bool(dig(items, 0, "id")), "an id for every item", items)
     require("Hello!" in str(dig(items, 0, "content")), "the text that was asked", items)
@@ -164,7 +165,7 @@ def conversation(ctx: Context) -> None:
     asked = body(ctx, "Hello!", conversation=id, store=True, max_output_tokens=FEW)
     first, second = (tell(ctx, asked, "a response in a conversation") for _ in range(2))
     require(second.prompt > first.prompt, f"more than {first.prompt} input tokens in the second turn", second.prompt)
-    items = dig(offered(ctx.get(f"/conversations/{id}/items"), "GET the items").json(), "data")
+    items = objects(offered(ctx.get(f"/conversations/{id}/items"), "GET the items").json(), "data")
     roles = [item.get("role") for item in items if item.get("type") == "message"]
     require(roles.count("user") == 2, "both turns of the user", roles)
 

@@ -110,8 +110,8 @@ def incomplete(ctx: Context) -> None:
     sample = streamed(ctx, "cut")
     assert sample is not None
     kind, final = read(sample)[-1][1].get("type"), judged(sample).final
-    spent = dig(final, "usage", "output_tokens") if final.get("usage") else FEW
-    cooperation(spent >= FEW or kind == "response.incomplete", f"the model stopped before {FEW} tokens")
+    cut = kind == "response.incomplete" or Answer(final).spent >= FEW
+    cooperation(cut, f"the model stopped before {FEW} tokens")
     require(kind == "response.incomplete", "response.incomplete last", kind)
     reason = dig(final, "incomplete_details", "reason")
     require(reason == "max_output_tokens", "incomplete_details.reason max_output_tokens", reason)

@@ -67,7 +67,10 @@ def _text(content: Any) -> str:
         return content
     if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
         raise Refusal(400, "content must be a string or a list of parts", "input")
-    return "".join(part.get("text") or part.get("refusal") or "" for part in content)
+    found = [part.get("text") or part.get("refusal") or "" for part in content]
+    if not all(isinstance(text, str) for text in found):
+        raise Refusal(400, "text must be a string", "input")
+    return "".join(found)
 
 
 def offers(request: Json) -> tuple[list[Json], Any]:
