@@ -72,7 +72,9 @@ async def trial(path: Path, kills: int, seed: int) -> Told:
             clients = [asyncio.create_task(talk(url, told, random.Random(chance.random()))) for _ in range(CLIENTS)]
             told.left = chance.randint(1, 600)  # lines, not seconds: the machine may be busy
             told.enough.clear()
-            await told.enough.wait()
+            waiting = asyncio.create_task(told.enough.wait())
+            await asyncio.wait([waiting, *clients], return_when=asyncio.FIRST_COMPLETED)  # a client may see a fault
+            waiting.cancel()
             await asyncio.sleep(chance.uniform(0, 0.01))
             process.send_signal(signal.SIGKILL)
             await asyncio.gather(*clients)
