@@ -37,15 +37,15 @@ def chat(s: Source) -> Conversation:
 
 
 FAMILIES: tuple[tuple[float, Family], ...] = (
-    (12, one(basics.sampled)),
-    (9, one(echo.repeat)),
+    (10, one(basics.sampled)),
+    (6, one(echo.repeat)),
     (1, one(echo.several)),
     (3, chat),
-    (10, memory.sampled),
-    (14, system.sampled),
-    (38, tools.sampled),
-    (9, one(json_objects.sampled)),
-    (6, one(reasoning.sampled)),
+    (7, memory.sampled),
+    (16, system.sampled),
+    (46, tools.sampled),
+    (11, one(json_objects.sampled)),
+    (9, one(reasoning.sampled)),
     (2, one(longform.sampled)),
 )
 
