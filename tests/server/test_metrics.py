@@ -1,4 +1,4 @@
-"""`/metrics` through Prometheus' own parser: it says what the state counted, and the state what the clients were told."""
+"""`/metrics` through Prometheus' own parser: it says what the state counted, and the clients were told."""
 
 from __future__ import annotations
 
