@@ -101,18 +101,21 @@ async def fitted(engine: Engine, asked: Asked, before: Sequence[Item], key: Seal
         return whole
     items = (*before, *asked.items)
     cuts = _turns(items)
-    opening = items[: cuts[0]] if cuts else ()
-    low, high = 1, len(cuts) - 1
-    best = whole
-    while low <= high:
-        turns = (low + high) // 2
-        request = api.request(replace(asked, items=()), (*opening, *items[cuts[turns] :]), key)
-        best = Prompt(request, turns, cuts[turns] - cuts[0])
-        if await _fits(engine, request):
-            high = turns - 1
+
+    def without(turns: int) -> Prompt:
+        left = (*items[: cuts[0]], *items[cuts[turns] :])
+        return Prompt(api.request(replace(asked, items=()), left, key), turns, cuts[turns] - cuts[0])
+
+    fewest, most = 1, len(cuts) - 1
+    if most < fewest:
+        return whole
+    while fewest < most:
+        turns = (fewest + most) // 2
+        if await _fits(engine, without(turns).request):
+            most = turns
         else:
-            low = turns + 1
-    return best
+            fewest = turns + 1
+    return without(fewest)
 
 
 def _turns(items: Sequence[Item]) -> list[int]:

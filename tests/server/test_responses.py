@@ -316,6 +316,22 @@ def test_what_does_not_fit_loses_its_oldest_turns_and_says_so() -> None:
     run(main())
 
 
+@pytest.mark.parametrize("count", range(5, 17))
+def test_no_turn_more_is_left_out_than_it_takes(count: int) -> None:
+    model = ModelInfo(id="scripted", context_length=200, dialect=ReplayEngine.scripted()._info.dialect, created=1)
+    engine = Listening.hearing("fine", model=model)
+
+    async def main() -> None:
+        async with serving(engine=engine) as served, served.openai() as client:
+            items: list[Any] = []
+            for n in range(count):
+                items += [_user(f"turn {n} " + "word " * 40), {"role": "assistant", "content": "yes"}]
+            await client.responses.create(model="scripted", input=[*items, _user("now")], truncation="auto")
+        assert engine.words()[0][1].startswith(f"turn {count - 4} ")
+
+    run(main())
+
+
 def test_what_fits_is_not_cut() -> None:
     engine = Listening.hearing("fine")
 
