@@ -46,7 +46,7 @@ class Choice:
         self._request = request
         self._offered = [tool.name for tool in request.tools]
         self._parse_calls = parse_calls
-        self._parser = _parser(dialect, opens_in, self._offered, request.stop)
+        self._parser = _parser(dialect, opens_in, self._offered, request)
         self._begun_calls = 0
         self._complete_calls = 0
 
@@ -119,12 +119,11 @@ class Choice:
             self.finish = "tool_calls"
 
 
-def _parser(
-    dialect: Dialect, opens_in: Channel, offered: list[str], stop: tuple[str, ...]
-) -> OutputParser | HarmonyParser:
+def _parser(dialect: Dialect, opens_in: Channel, offered: list[str], request: Request) -> OutputParser | HarmonyParser:
     if dialect.tool_syntax == "harmony":
-        return HarmonyParser(offered, stop)
-    return OutputParser(dialect, opens_in=opens_in, tools=offered, stop=stop)
+        return HarmonyParser(offered, request.stop)
+    formed = request.constraint is not None and request.constraint.schema is not None
+    return OutputParser(dialect, opens_in=opens_in, tools=offered, stop=request.stop, formed=formed)
 
 
 def _json(arguments: Mapping[str, Any]) -> str:

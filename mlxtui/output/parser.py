@@ -34,7 +34,8 @@ class OutputParser:
 
     `tools` are the names of those offered; without any, tool markers are text like any other. Stop strings act on
     content only, never on reasoning or calls; once one is met `stopped` is true and nothing more comes out. White space
-    at the seams between reasoning, content and calls belongs to the markup and is dropped.
+    at the seams between reasoning, content and calls belongs to the markup and is dropped. `formed`: content is JSON by
+    a schema, and once it has begun, markers of thoughts and calls are letters in its strings.
     """
 
     def __init__(
@@ -44,7 +45,9 @@ class OutputParser:
         opens_in: Channel = "content",
         tools: Collection[str] = (),
         stop: tuple[str, ...] = (),
+        formed: bool = False,
     ) -> None:
+        self._formed = formed
         self._turns = turns(dialect, with_tools=bool(tools))
         self._tool_open, self._tool_close = (dialect.tool if tools else None) or ("", "")
         self._tools = tools
@@ -96,12 +99,21 @@ class OutputParser:
                 if self._mode == "call":
                     break
                 continue
+            if self._mode == "content" and self._formed:
+                self._keep_to_form()
             before, marker, self._buffer = cut(self._buffer, list(self._turns[self._mode]), final=final)
             parts += self._said(before)
             if marker is None:
                 break
             parts += self._turn(marker)
         return parts
+
+    def _keep_to_form(self) -> None:
+        """Drop the markers of thoughts and calls as soon as the text can't begin with one of them any more."""
+        ways, begun = self._turns["content"], self._buffer.lstrip()
+        if begun and not any(marker.startswith(begun) or begun.startswith(marker) for marker in ways):
+            kept = {marker: to for marker, to in ways.items() if to not in ("reasoning", "call")}
+            self._turns, self._formed = {**self._turns, "content": kept}, False
 
     def _turn(self, marker: str) -> list[Part]:
         """Pass a marker: what was held back for a longer stop string is ordinary text, white space before it is not."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 from openai.types.chat import ChatCompletion
@@ -44,3 +45,15 @@ CALL = Claim("call", {}, {"f": record(a={"type": "integer"})})
 def test_the_judge_sees_every_kind_of_fault(claim: Claim, said: ChatCompletion, kind: str | None) -> None:
     why = fault(claim, said)
     assert why is None if kind is None else (why or "").startswith(kind)
+
+
+@pytest.mark.parametrize("marker", ["<think>", "</think>", "<tool_call>"])
+def test_a_schema_may_want_the_letters_of_a_marker(marker: str, server: Server) -> None:
+    schema = {"type": "object", "properties": {"tag": {"const": marker}}, "required": ["tag"]}
+    got = server.client().chat.completions.create(
+        model="mlxtui-tiny",
+        messages=[{"role": "user", "content": "Name a tag."}],
+        response_format={"type": "json_schema", "json_schema": {"name": "tag", "schema": schema, "strict": True}},
+        extra_body={"reasoning_budget": 2},
+    )
+    assert json.loads(got.choices[0].message.content or "") == {"tag": marker}

@@ -299,6 +299,15 @@ def test_reasoning_that_the_model_opens_is_counted_from_there(models: Models) ->
     assert thinking.force() is None
 
 
+@pytest.mark.parametrize("begun", ["", "<t>a</t>", "\n<t>", "<t>a</t>\n\n"])
+def test_markers_in_the_strings_of_an_answer_open_no_reasoning(begun: str) -> None:
+    thinking = Budget(9, b"<t>", b"</t>", (99,), False, lambda token: bytes([token]), leads=True)
+    close = "</t>" if begun.endswith("<t>") else ""
+    watched = thinking.watch(f'{begun}{close}{{"k": "<t> and a long thought'.encode())
+    assert not watched.urgent
+    assert watched.force() is None
+
+
 def _job(constraint: Constraint | None = None, **asked: Any) -> Job:
     template = asked.pop("template", {})
     return Job(
@@ -333,12 +342,13 @@ def test_a_job_brings_its_grammar_and_budget(models: Models, seed: int) -> None:
     assert isinstance(prepared, tuple)
     budget = prepared[1].budget
     assert budget is not None
-    assert (budget.tokens, budget.closing, budget.opened) == (5, (3,), True)
+    closing = model.tokenizer.encode("\n</think>\n\n", add_special_tokens=False)
+    assert (budget.tokens, budget.closing, budget.opened, budget.leads) == (5, tuple(closing), True, True)
     drive = Drive(model)
     drive.scheduler.admit(replace(prepared[1], max_new=300))
     drive.finish()
     _, _, said = drive.got["j"].text.partition("</think>")
-    assert 3 in drive.got["j"].tokens[: 5 + 4]
+    assert 3 in drive.got["j"].tokens[: 5 + 5]
     assert set(json.loads(said)) == {"name", "n"}
 
 

@@ -39,8 +39,9 @@ def parse(
     opens_in: Channel = "content",
     tools: Collection[str] = ("f",),
     stop: tuple[str, ...] = (),
+    formed: bool = False,
 ) -> list[Part]:
-    parser = OutputParser(dialect, opens_in=opens_in, tools=tools, stop=stop)
+    parser = OutputParser(dialect, opens_in=opens_in, tools=tools, stop=stop, formed=formed)
     parts = [part for chunk in chunks for part in parser.feed(chunk)]
     return joined(parts + parser.finish())
 
@@ -151,6 +152,22 @@ def test_arguments_come_as_they_are_written() -> None:
     assert parser.feed('ents": {"x": ') == [CallHead("f"), CallBody('{"x": ')]
     assert parser.feed('"one \\') == [CallBody('"one ')]
     assert parser.feed('"two"}, ') == [CallBody('\\"two"}'), CallEnd()]
+
+
+@pytest.mark.parametrize("before", ["", " \n", "<think>hm</think>\n\n", "<think></think>"])
+@pytest.mark.parametrize("size", [1, 2, 7, 100])
+@pytest.mark.parametrize("dialect", [QWEN, Dialect(think=("[THINK]", "[/THINK]"), tool=("[TOOL_CALLS]", ""))])
+def test_markers_in_the_strings_of_an_answer_in_json_are_text(dialect: Dialect, size: int, before: str) -> None:
+    said = '["<think>", "</think>", "<tool_call>x</tool_call>", "[THINK]", "[TOOL_CALLS]"]'
+    begin, end = dialect.think or ("", "")
+    text = before.replace("<think>", begin).replace("</think>", end) + said
+    parts = parse([text[i : i + size] for i in range(0, len(text), size)], dialect, formed=True)
+    expected: list[Part] = [Text(said if "think" in before else before + said)]
+    assert parts == ([Reasoning("hm"), *expected] if "hm" in before else expected)
+
+
+def test_an_answer_that_may_be_json_may_be_a_call() -> None:
+    assert parse([f" <tool_call>{CALL}</tool_call>"], formed=True) == READ
 
 
 def test_a_stop_is_known_at_once() -> None:

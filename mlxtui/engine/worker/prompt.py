@@ -87,18 +87,21 @@ def _grammar(model: Model, job: Job, text: str, opens_in: Channel) -> Grammar:
 def _budget(model: Model, job: Job, opens_in: Channel) -> Budget | None:
     """None: this model does not reason."""
     dialect, bytes_of = model.info.dialect, model.detokenizers.bytes_of
+    required = job.constraint is not None and job.constraint.calls == "required"
+    formed = required or (job.constraint is not None and job.constraint.schema is not None)
     if dialect.tool_syntax == "harmony":
-        required = job.constraint is not None and job.constraint.calls == "required"
+        formed = False  # its reasoning may come in several messages
         onward = "commentary to=functions." if required else "final<|message|>"
         start, end = "<|channel|>analysis<|message|>", "<|end|>"
         closing = f"{end}<|start|>assistant<|channel|>{onward}"
     elif dialect.think and dialect.think[1]:
         start, end = (marker.strip() for marker in dialect.think)
-        closing = end
+        closing = f"\n{end}\n\n"  # as models are taught to write it: after a bare marker weak ones think on
     else:
         return None
     tokens = tuple(model.tokenizer.encode(closing, add_special_tokens=False))
-    return Budget(job.reasoning_budget or 0, start.encode(), end.encode(), tokens, opens_in == "reasoning", bytes_of)
+    opened = opens_in == "reasoning"
+    return Budget(job.reasoning_budget or 0, start.encode(), end.encode(), tokens, opened, bytes_of, formed)
 
 
 def _check_length(length: int, context: int, prompt: ChatPrompt | TextPrompt, least: str = "") -> None:

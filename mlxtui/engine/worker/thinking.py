@@ -16,7 +16,8 @@ _LONGEST = 4  # bytes of a character in UTF-8
 class Budget:
     """`tokens` of reasoning between the markers `start` and `end`; `closing` are the tokens that end it.
 
-    `opened`: the prompt has opened the reasoning already. `bytes_of` spells a token.
+    `opened`: the prompt has opened the reasoning already. `bytes_of` spells a token. `leads`: reasoning comes before an
+    answer that is held to a form, never within: in its strings the markers are letters.
     """
 
     tokens: int
@@ -25,6 +26,7 @@ class Budget:
     closing: tuple[int, ...]
     opened: bool
     bytes_of: Callable[[int], bytes]
+    leads: bool = False
 
     def watch(self, said: Iterable[int] = ()) -> Thinking:
         """An answer's reasoning under this budget, of which the tokens `said` have come."""
@@ -44,6 +46,7 @@ class Thinking:
         self._tail = b""
         self._forced: deque[int] = deque()
         self._begun = False  # anything but white space has come
+        self._answering = False  # no reasoning can follow
 
     @property
     def urgent(self) -> bool:
@@ -59,8 +62,13 @@ class Thinking:
         self._tail = (self._tail + said)[-(len(said) + 64) :]
         self._begun = self._begun or bool(said.strip())
         self._used += self._inside
+        if self._answering:
+            return
         if (self._budget.end if self._inside else self._budget.start) in self._tail:
             self._inside, self._tail = not self._inside, b""
+        elif self._budget.leads and not self._inside:
+            answer = self._tail.lstrip()
+            self._answering = bool(answer) and not self._budget.start.startswith(answer)
 
     def force(self) -> int | None:
         """The token that must come next; call once for each that is drawn while `urgent`.
