@@ -68,7 +68,8 @@ def export(store: Path | None, id: str, out: Path | None) -> None:
         print(content)
         return
     try:
-        out.write_text(content + "\n", encoding="utf-8")
+        with open(out, "w", encoding="utf-8", opener=retention.private) as file:
+            file.write(content + "\n")
     except OSError as error:
         raise UserError(f"can't write {out}: {error.strerror}") from error
     print(f"wrote {out}")

@@ -68,6 +68,7 @@ def test_a_chain_or_a_conversation_is_exported_whole(store: Path, tmp_path: Path
     out = tmp_path / "out.json"
     ran("export", "conv_1", "--out", str(out), store=store)
     assert json.loads(out.read_text())["items"] == [message("c1", "kept")]
+    assert out.stat().st_mode & 0o777 == 0o600  # as the store is
 
 
 def test_responses_are_deleted_all_or_none(store: Path) -> None:

@@ -24,7 +24,9 @@ def sweep(db: Connection, before: float, archive: Path | None) -> int:
     query = """SELECT root FROM responses GROUP BY root
         HAVING max(used) < ? AND NOT max(status IN (?, ?))"""  # what is under way is in use
     roots = [root for [root] in db.execute(query, (before, *responses.PENDING))]
-    idle = [id for [id] in db.execute("SELECT id FROM conversations WHERE used < ?", (before,))]
+    query = """SELECT id FROM conversations WHERE used < ? AND NOT EXISTS
+        (SELECT 1 FROM responses WHERE conversation = conversations.id AND status IN (?, ?))"""
+    idle = [id for [id] in db.execute(query, (before, *responses.PENDING))]
     for root in roots:
         if archive:
             _write(archive, root, chain(db, root))
@@ -53,13 +55,18 @@ def conversation(db: Connection, id: str) -> dict[str, Any]:
     return {"conversation": id, "metadata": metadata, "items": conversations.items(db, id)}
 
 
+def private(path: str, flags: int) -> int:
+    """An `opener` of files for their owner only, as the store is."""
+    return os.open(path, flags, 0o600)
+
+
 def _write(archive: Path, id: str, content: dict[str, Any]) -> None:
     """Synced before the rows go, and never half: a full disk leaves no file that looks whole."""
     archive.mkdir(parents=True, exist_ok=True)
     day = datetime.now(UTC).date().isoformat()
     path = archive / f"{day}_{id}.json"
     draft = path.with_suffix(".part")
-    with draft.open("w", encoding="utf-8") as file:
+    with open(draft, "w", encoding="utf-8", opener=private) as file:
         json.dump(content, file, ensure_ascii=False, indent=2)
         file.flush()
         os.fsync(file.fileno())

@@ -7,6 +7,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -222,10 +223,26 @@ def test_chains_and_conversations_go_as_a_whole_and_are_archived(tmp_path: Path)
         assert await store.run(conversations.get, "conv_1") is None
         await store.close()
         texts = {path.name.partition("_")[2]: json.loads(path.read_text()) for path in archive.iterdir()}
+        assert {path.stat().st_mode & 0o777 for path in archive.iterdir()} == {0o600}  # as the store was
         assert texts.keys() == {"alone.json", "conv_1.json"}
         [kept] = texts["alone.json"]["responses"]
         assert [kept["input"][0]["id"], kept["response"]["output"][0]["id"]] == ["alone_in", "alone_out"]
         assert texts["conv_1.json"]["items"] == [message("m")]
+
+    run(main())
+
+
+def test_a_conversation_whose_turn_is_under_way_is_in_use() -> None:
+    async def main() -> None:
+        store = Store()
+        await store.run(conversations.create, Conversation("conv_1", 1, {}), [])
+        under_way = Kept(answer("a", status="in_progress"), conversation="conv_1")
+        await store.run(responses.put, under_way)
+        await store.run(lambda db: db.execute("UPDATE conversations SET used = 5"))
+        assert await store.run(retention.sweep, 10.0, None) == 0
+        await store.run(responses.put, replace(under_way, object=answer("a")))
+        assert await store.run(conversations.items, "conv_1") == answer("a")["output"]
+        await store.close()
 
     run(main())
 
