@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
-from mlxtui.engine.interface import ChatPrompt, Job, Output, ParsedCall, Piece, Prefill, Rendered
+from mlxtui.engine.interface import ChatPrompt, Job, Miss, Output, ParsedCall, Piece, Prefill, Rendered
 from mlxtui.engine.process import EngineProcess
 from mlxtui.errors import ContextLengthExceeded, EngineFailed, InvalidRequest, Unavailable
 from mlxtui.events import EngineDown, EngineStep, Event, Logged, ModelLoading, ModelReady, RequestQueued
@@ -95,7 +95,7 @@ def run(shared: Running) -> Running:
 def test_a_job_is_answered_and_what_happens_is_told(run: Running) -> None:
     rendered, first, *rest = run.do(run.outputs(job("one", "hello")))
     assert rendered == Rendered("one", 26, "reasoning")
-    assert first == Prefill("one", 0, 26, 0)
+    assert first == Prefill("one", 0, 26, 0, Miss("new"))
     pieces = [output for output in rest if isinstance(output, Piece)]
     assert [piece.finish for piece in pieces] == [None] * 23 + ["length"]
     assert [len(piece.tokens) for piece in pieces] == [1] * 24
@@ -221,10 +221,11 @@ def test_a_killed_worker_fails_its_jobs_and_comes_back(run: Running) -> None:
     async def scenario() -> None:
         stream = run.engine.run(endless("streaming"))
         await run.first_piece(stream)
+        assert run.engine.pid
+        os.kill(run.engine.pid, signal.SIGSTOP)  # or it could answer before it is killed
         parsing = asyncio.create_task(run.engine.parse_calls("j", "{}", ()))
         asking = asyncio.create_task(run.engine.detokenize((1,)))
         await asyncio.sleep(0)
-        assert run.engine.pid
         os.kill(run.engine.pid, signal.SIGKILL)
         with pytest.raises(EngineFailed, match="it is being restarted"):
             async for _ in stream:
