@@ -8,7 +8,17 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from mlxtui.errors import InvalidRequest
@@ -90,6 +100,7 @@ class WireMessage(Wire):
     refusal: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
+    function_call: WireFunctionCall | None = None  # from before there were tools; answered by role 'function'
 
     @model_validator(mode="after")
     def _has_what_its_role_needs(self) -> WireMessage:
@@ -97,17 +108,19 @@ class WireMessage(Wire):
             raise ValueError("a message with role 'tool' needs the 'tool_call_id' of the call it answers")
         if self.content is None and self.role not in ("assistant", "function"):
             raise ValueError(f"a message with role {self.role!r} needs 'content'")
-        if self.tool_calls and self.role != "assistant":
-            raise ValueError("only messages with role 'assistant' may have 'tool_calls'")
+        if (self.tool_calls or self.function_call) and self.role != "assistant":
+            raise ValueError("only messages with role 'assistant' may have 'tool_calls' or a 'function_call'")
         return self
 
     def to_message(self) -> Message:
         roles: dict[str, Any] = {"developer": "system", "function": "tool"}
+        calls = [(call.id, call.function) for call in self.tool_calls or ()]
+        calls += [(self.function_call.name, self.function_call)] if self.function_call else []
         return Message(
             role=roles.get(self.role, self.role),
             content="".join(part.to_text() for part in self.content or ()) or self.refusal or "",
-            tool_calls=tuple(ToolCall(c.id, c.function.name, c.function.arguments) for c in self.tool_calls or ()),
-            tool_call_id=self.tool_call_id,
+            tool_calls=tuple(ToolCall(id, function.name, function.arguments) for id, function in calls),
+            tool_call_id=self.tool_call_id or (self.name if self.role == "function" else None),
             name=self.name,
             reasoning=self.reasoning_content or self.reasoning,
         )
@@ -178,9 +191,30 @@ class WireToolChoice(Wire):
 
 def _as_choice(value: Any) -> Any:
     """A mode is written as a plain string."""
-    if isinstance(value, str) and value not in ("none", "auto", "required"):
-        raise ValueError("must be 'none', 'auto', 'required' or an object")
+    kind = value.get("type") if isinstance(value, dict) else None
+    if value not in ("none", "auto", "required") and kind not in ("function", "allowed_tools"):
+        raise ValueError("must be 'none', 'auto', 'required' or an object of type 'function' or 'allowed_tools'")
     return value
+
+
+def _kind_of_choice(value: Any) -> str:
+    """So that an error is that of the form that was meant; no field of the wire is named like this."""
+    return "Mode" if isinstance(value, str) else "Object"
+
+
+ToolChoice = Annotated[
+    Annotated[Literal["none", "auto", "required"], Tag("Mode")] | Annotated[WireToolChoice, Tag("Object")],
+    Discriminator(_kind_of_choice),
+]
+
+
+def _as_variable(value: Any) -> Any:
+    if value is not None and not isinstance(value, str | bool | int | float):
+        raise ValueError("a template's variable is a string, a number, a boolean or null")
+    return value
+
+
+Variable = Annotated[str | bool | int | float | None, BeforeValidator(_as_variable)]
 
 
 class SamplingWire(Wire):
@@ -230,7 +264,7 @@ class TemplateWire(Wire):
     """Variables for the chat template."""
 
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
-    chat_template_kwargs: dict[str, str | bool | int | float | None] | None = None
+    chat_template_kwargs: dict[str, Variable] | None = None
 
     @field_validator("chat_template_kwargs")
     @classmethod
@@ -251,8 +285,6 @@ class WireChat(SamplingWire, TemplateWire):
     max_tokens: Annotated[int, Field(ge=1, lt=1 << 31)] | None = None
     max_completion_tokens: Annotated[int, Field(ge=1, lt=1 << 31)] | None = None
     tools: Annotated[list[WireTool], Field(max_length=MAX_TOOLS)] | None = None
-    tool_choice: Annotated[Literal["none", "auto", "required"] | WireToolChoice | None, BeforeValidator(_as_choice)] = (
-        None
-    )
+    tool_choice: Annotated[ToolChoice, BeforeValidator(_as_choice)] | None = None
     parallel_tool_calls: bool | None = None
     reasoning_budget: Annotated[int, Field(ge=0, lt=1 << 31)] | None = None

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from json.encoder import encode_basestring as quoted
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import BeforeValidator, Discriminator, Field, StringConstraints, Tag
 
 from mlxtui.api.body import validate
 from mlxtui.api.chat_wire import SamplingWire
@@ -37,7 +37,11 @@ def _text_or_tokens(prompt: Any) -> Any:
     return prompt
 
 
-Prompt = Annotated[str | list[Token], BeforeValidator(_text_or_tokens)]
+Prompt = Annotated[
+    Annotated[str, Tag("Text")] | Annotated[list[Token], Tag("Tokens")],  # no field is named like these
+    Discriminator(lambda prompt: "Text" if isinstance(prompt, str) else "Tokens"),
+    BeforeValidator(_text_or_tokens),
+]
 
 
 class WireCompletion(SamplingWire):

@@ -55,6 +55,33 @@ def test_every_kind_of_message() -> None:
     )
 
 
+def test_a_call_from_before_there_were_tools() -> None:
+    messages = [
+        {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}},
+        {"role": "function", "name": "f", "content": "done"},
+    ]
+    assert parsed(messages=messages).messages == (
+        Message("assistant", "", tool_calls=(ToolCall("f", "f", "{}"),)),
+        Message("tool", "done", tool_call_id="f", name="f"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "param", "words"),
+    [
+        ({"tool_choice": {}}, "tool_choice", "an object of type 'function' or 'allowed_tools'"),
+        ({"tool_choice": {"type": "function"}}, "tool_choice", "needs 'function'"),
+        ({"tool_choice": {"type": "function", "function": {"name": 1}}}, "tool_choice.function.name", "string"),
+        ({"chat_template_kwargs": {"x": [1]}}, "chat_template_kwargs.x", "a string, a number, a boolean or null"),
+    ],
+)
+def test_an_error_speaks_of_the_form_that_was_meant(fields: dict[str, Any], param: str, words: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        parsed(**fields)
+    assert caught.value.param == param
+    assert words in caught.value.message
+
+
 def test_tools_and_their_choice() -> None:
     assert parsed(tools=[WEATHER]).tools == (Tool("get_weather", "", {"type": "object"}),)
     assert parsed(tools=[WEATHER], tool_choice="none").tools == ()
