@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from mlxtui.api.chat_wire import MAX_TOOLS, WireToolChoice
+from mlxtui.api.chat_wire import MAX_TOOLS
 from mlxtui.api.responses_wire import AnyTool, WireChosen, WireCustomTool, WireNamespace, WireToolFunction
 from mlxtui.errors import InvalidRequest
 
@@ -73,7 +73,7 @@ class Toolbox:
         """The tools as the response lists them."""
         return [_echo(tool) for tool in self._listed]
 
-    def _chosen(self, choice: Mode | WireChosen) -> Mode | WireToolChoice:
+    def _chosen(self, choice: Mode | WireChosen) -> Mode | dict[str, Any]:
         """`tool_choice` in the chat API's words."""
         if isinstance(choice, str):
             if choice == "required" and not self.offered:
@@ -81,14 +81,14 @@ class Toolbox:
                 raise InvalidRequest(message, param="tool_choice")
             return choice
         if choice.type != "allowed_tools":
-            return WireToolChoice.model_validate(self._named(choice))
+            return self._named(choice)
         chosen = [tool for tool in choice.tools or () if tool.type in ("function", "custom")]
         if not chosen and choice.mode == "required":
             raise InvalidRequest("'tool_choice' allows none of the tools that there are here", param="tool_choice")
         if not chosen:
             return "none"
         allowed = {"mode": choice.mode, "tools": [self._named(tool) for tool in chosen]}
-        return WireToolChoice.model_validate({"type": "allowed_tools", "allowed_tools": allowed})
+        return {"type": "allowed_tools", "allowed_tools": allowed}
 
     def _named(self, choice: WireChosen) -> dict[str, Any]:
         if choice.type not in ("function", "custom"):
