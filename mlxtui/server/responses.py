@@ -59,8 +59,7 @@ def routes(pipeline: Pipeline, ledger: Ledger, settings: Settings, store: Store,
 
     @blueprint.post("/v1/responses/input_tokens")
     async def input_tokens() -> Response:
-        body = {"model": "default"} | parse_object(await read_json(request, settings))
-        _, prompt = await _asked(pipeline, store, key, body)
+        _, prompt = await _asked(pipeline, store, key, _of_a_model(parse_object(await read_json(request, settings))))
         asked = prompt.request
         with _in_our_words():
             _, tokens = await pipeline.engine.tokenize(ChatPrompt(asked.messages, asked.tools, asked.template))
@@ -70,7 +69,7 @@ def routes(pipeline: Pipeline, ledger: Ledger, settings: Settings, store: Store,
     async def compacted() -> Response:
         exchange = await open_exchange(request, ledger, settings, "compact")
         with exchange.rejecting():
-            asked = await referred(store, api.parse(exchange.json()))
+            asked = await referred(store, api.parse(_of_a_model(exchange.json())))
             items = (*await history(store, asked), *asked.items)
             prompt = await fitted(pipeline.engine, compact.question(asked), items, key)
             start(exchange, pipeline, prompt.request)
@@ -80,6 +79,11 @@ def routes(pipeline: Pipeline, ledger: Ledger, settings: Settings, store: Store,
         return json_response(await compact.answer(exchange, items, key))
 
     return blueprint
+
+
+def _of_a_model(body: dict[str, Any]) -> dict[str, Any]:
+    """Counting and compacting may leave the model open, OpenAI's clients send null then."""
+    return body if body.get("model") is not None else body | {"model": "default"}
 
 
 async def _asked(pipeline: Pipeline, store: Store, key: SealKey, body: dict[str, Any]) -> tuple[Asked, Prompt]:

@@ -271,6 +271,17 @@ def test_a_prompt_is_counted_without_being_answered() -> None:
     run(main())
 
 
+@pytest.mark.parametrize("path", ["input_tokens", "compact"])
+def test_a_model_that_is_not_named_is_the_loaded_one(path: str) -> None:
+    async def main() -> None:
+        async with serving(engine=Listening.hearing("so")) as served, served.http() as http:
+            for fields in ({}, {"model": None}):
+                answered = await http.post(f"{RESPONSES}/{path}", json={"input": "one two"} | fields)
+                assert answered.status_code == 200, answered.text
+
+    run(main())
+
+
 def test_a_conversation_is_compacted_into_one_item_that_goes_on() -> None:
     engine = Listening.hearing("They want plums.")
 
