@@ -17,7 +17,7 @@ from typing import Any
 
 from mlxtui.choice import Choice, joined
 from mlxtui.engine.interface import ChatPrompt, Engine, Job, Miss, Output, Piece, Prefill, Rendered
-from mlxtui.errors import ApiError, EngineFailed, RateLimited, Unavailable
+from mlxtui.errors import ApiError, EngineFailed, InvalidRequest, RateLimited, Unavailable
 from mlxtui.interleave import interleaved
 from mlxtui.parting import field_at
 from mlxtui.settings import Settings
@@ -46,11 +46,18 @@ class Pipeline:
         Raises:
             Unavailable: no model is loaded.
             RateLimited: the queue is full.
+            InvalidRequest: it is too short for them even when it is empty.
         """
         status, model = self.engine.status, self.engine.model
         if status.state != "ready" or model is None:
             raise Unavailable(f"the model is not ready: {status.detail}", retry_after=status.retry_after or 1.0)
         running, queued = self._settings.max_running, self._settings.max_queued
+        if jobs > running + queued:
+            raise InvalidRequest(
+                f"this request asks for {jobs} answers at once, more than the {running + queued} that may run or queue "
+                "here (--max-running, --max-queued): ask for fewer",
+                param="n",
+            )
         if self._admitted + jobs > running + queued:
             raise RateLimited(
                 f"{running} requests are running and {queued} are queued, "

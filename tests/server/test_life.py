@@ -192,6 +192,17 @@ def test_a_full_queue_answers_429_and_takes_requests_again_later() -> None:
     run(main())
 
 
+def test_what_can_never_fit_the_queue_is_no_matter_of_waiting() -> None:
+    async def main() -> None:
+        settings = Settings(max_running=1, max_queued=1)
+        async with gated(settings=settings) as (served, _), served.http() as http:
+            for stream in (False, True):
+                refused = await http.post(CHAT, json=chat(stream=stream, n=3))
+                assert "3 answers" in assert_error(refused, 400, "n", "invalid_value")["message"]
+
+    run(main())
+
+
 def test_a_stopping_server_ends_streams_in_band_and_takes_nothing_new() -> None:
     async def main() -> None:
         async with gated() as (served, gate), served.http() as http:
