@@ -39,6 +39,7 @@ class HarmonyParser:
         self._stops = StopFilter(stop)
         self._kind: _Kind | None = None  # None: in a header
         self._header = ""
+        self._begun = False  # the header by `<|start|>`: it names a role, however short it is cut
         self._arguments = ""
         self._buffer = ""
 
@@ -59,7 +60,7 @@ class HarmonyParser:
         if self.stopped:
             return []
         parts = self._read(final=True)
-        if self._kind is None and self._header.strip() and "<|" not in self._header:
+        if self._kind is None and self._header.strip() and not self._begun and "<|" not in self._header:
             self._kind = "content"
             parts += self._body(self._header)
         parts += self._end_of_body()
@@ -79,7 +80,7 @@ class HarmonyParser:
             if marker is None:
                 break
             if marker != "<|message|>":
-                self._header = ""
+                self._header, self._begun = "", marker == "<|start|>"
         return parts
 
     def _open_body(self) -> list[Part]:

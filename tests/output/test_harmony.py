@@ -63,6 +63,13 @@ def parse(chunks: list[str], stop: tuple[str, ...] = ()) -> list[Part]:
         ("<|channel|>commentary to=browser.open<|message|>{}<|call|>", [Text("{}")]),
         ("<|channel|>analysis<|message|>cut off", [Reasoning("cut off")]),
         (f"{THOUGHT}<|start|>assistant<|channel|>fin", [Reasoning("The user greets.")]),
+        (f"{THOUGHT}<|start|>assistant", [Reasoning("The user greets.")]),
+        (f"{THOUGHT}<|start|>assi", [Reasoning("The user greets.")]),
+        (f"{THOUGHT}no header", [Reasoning("The user greets."), Text("no header")]),
+        (
+            f"<|channel|>commentary to=functions.get_weather<|message|>{ARGUMENTS}<|call|><|start|>assistant",
+            [CallHead("get_weather"), CallBody(ARGUMENTS), CallEnd()],
+        ),
         (
             "<|channel|>analysis<|message|>no end<|start|>assistant<|channel|>final<|message|>x",
             [Reasoning("no end"), Text("x")],
