@@ -63,9 +63,10 @@ def item_routes(store: Store, settings: Settings) -> Blueprint:
     @blueprint.post("")
     async def add(id: str) -> Response:
         items = _items(validate(WireNewItems, await _body(settings)).items)
-        if not await store.run(conversations.add, id, items):
+        kept = await store.run(conversations.added, id, items)
+        if kept is None:
             raise no_conversation(id)
-        return json_response(list_json(Page(items, more=False)))
+        return json_response(list_json(Page(kept, more=False)))
 
     @blueprint.get("")
     async def listed(id: str) -> Response:
@@ -107,6 +108,9 @@ def _items(wires: list[AnyItem]) -> tuple[dict[str, Any], ...]:
         if item["type"] == "item_reference":
             message = "a conversation takes items, not references to them"
             raise InvalidRequest(message, param=f"items[{i}]", code="unsupported_content")
+        if any(item["id"] == earlier["id"] for earlier in items[:i]):
+            message = f"two items have the id {item['id'][:80]!r}: only one of them could be kept"
+            raise InvalidRequest(message, param=f"items[{i}].id", code="duplicate_item")
     return items
 
 

@@ -50,6 +50,13 @@ def add(db: Connection, id: str, items: Sequence[Item]) -> bool:
     return True
 
 
+def added(db: Connection, id: str, items: Sequence[Item]) -> tuple[dict[str, Any], ...] | None:
+    """`add` them, and return each as it is kept from now on; None: no such conversation."""
+    if not add(db, id, items):
+        return None
+    return tuple(kept for one in items if (kept := item(db, id, one["id"])))
+
+
 def use(db: Connection, id: str) -> bool:
     """Keep it from being swept for another while. False: no such conversation."""
     return db.execute("UPDATE conversations SET used = ? WHERE id = ?", (time.time(), id)).rowcount > 0

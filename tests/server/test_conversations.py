@@ -57,6 +57,20 @@ def test_items_are_added_listed_read_and_deleted() -> None:
     run(main())
 
 
+def test_an_item_has_its_id_alone_and_what_is_told_is_what_is_kept() -> None:
+    async def main() -> None:
+        async with serving() as served, served.http() as http:
+            twice = {"items": [_user("a") | {"id": "msg_1"}, _user("b") | {"id": "msg_1"}]}
+            assert_error(await http.post(CONVERSATIONS, json=twice), 400, "items[1].id", "duplicate_item")
+            path = f"{CONVERSATIONS}/{(await http.post(CONVERSATIONS, json={})).json()['id']}/items"
+            assert_error(await http.post(path, json=twice), 400, "items[1].id", "duplicate_item")
+            for text in ("a", "a", "another"):
+                told = (await http.post(path, json={"items": [_user(text) | {"id": "msg_1"}]})).json()
+                assert told["data"] == (await http.get(path)).json()["data"]
+
+    run(main())
+
+
 def test_an_empty_conversation_has_an_empty_list() -> None:
     async def main() -> None:
         async with serving() as served, served.openai() as client:
