@@ -118,13 +118,13 @@ def events(db: Connection, id: str, after: int) -> list[dict[str, Any]] | None:
 
 
 def history(db: Connection, id: str) -> History | None:
-    row = db.execute("SELECT status FROM responses WHERE id = ?", (id,)).fetchone()
+    row = db.execute("SELECT status, owner FROM responses WHERE id = ?", (id,)).fetchone()
     if row is None:
         return None
     [oldest] = db.execute(f"{CHAIN} SELECT previous FROM chain ORDER BY depth DESC LIMIT 1", (id,)).fetchone()
     query = f"""{CHAIN} SELECT item FROM chain CROSS JOIN response_items ON owner = chain.id
         ORDER BY depth DESC, output, position"""
-    return History(row[0], tuple(read(db.execute(query, (id,)))), oldest)
+    return History(_status(*row), tuple(read(db.execute(query, (id,)))), oldest)
 
 
 def chain(db: Connection, id: str) -> list[str]:
@@ -150,9 +150,9 @@ def delete(db: Connection, id: str) -> bool:
 
 def listed(db: Connection, limit: int) -> list[Summary]:
     """The newest first."""
-    query = """SELECT id, status, created, coalesce(json_extract(object, '$.model'), ''), previous, conversation
+    query = """SELECT status, owner, id, created, coalesce(json_extract(object, '$.model'), ''), previous, conversation
         FROM responses ORDER BY created DESC, rowid DESC LIMIT ?"""
-    return [Summary(*row) for row in db.execute(query, (limit,))]
+    return [Summary(id, _status(status, by), *row) for status, by, id, *row in db.execute(query, (limit,))]
 
 
 def recover(db: Connection) -> int:
@@ -164,6 +164,11 @@ def recover(db: Connection) -> int:
         failed = text(_cut(json.loads(thing)))
         db.execute("UPDATE responses SET status = 'failed', object = ? WHERE id = ?", (failed, id))
     return len(cut)
+
+
+def _status(status: str, by: str) -> str:
+    """What another process left unfinished has failed, as `get` says; this one may still be at it."""
+    return "failed" if status in PENDING and by != owner() and not _works_on_it(by) else status
 
 
 def _cut(thing: dict[str, Any]) -> dict[str, Any]:

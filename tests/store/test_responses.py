@@ -189,6 +189,11 @@ def test_what_a_dead_server_left_unfinished_has_failed(tmp_path: Path) -> None:
         db.close()
         again = Store(path)
         cut = await again.run(responses.get, "gone")
+        history = await again.run(responses.history, "gone")
+        assert history
+        assert history.status == "failed"
+        seen = {found.id: found.status for found in await again.run(responses.listed, 10)}
+        assert (seen["gone"], seen["other"]) == ("failed", "queued")
         await again.open()
         assert cut == await again.run(responses.get, "gone")
         assert cut
