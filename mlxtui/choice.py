@@ -70,6 +70,8 @@ class Choice:
         return deltas
 
     def _reason(self, piece: Piece) -> FinishReason:
+        if self._parser.stopped:  # by what was held back to the end
+            return "stop"
         if piece.finish == "length":
             return "length"
         return "tool_calls" if self._complete_calls else "stop"

@@ -81,8 +81,8 @@ class OutputParser:
         if self.stopped:
             return []
         parts = self._read(final=True)
-        if self._mode == "call" and not (self._call and self._call.readable):
-            parts += self._unfinished_call()
+        if self._mode == "call":
+            parts += self._unclosed_call() if self._call and self._call.readable else self._unfinished_call()
         if self._mode == "header":
             parts += self._without_header()
         if self._mode == "content":
@@ -137,9 +137,10 @@ class OutputParser:
         if not (self._call and self._call.readable):
             call = self._take_call()
             return [*parts, call] if call else parts
-        _, closed, rest = self._buffer.partition(self._tool_close)
-        if self._call.complete and closed:
-            self._buffer, self._mode = rest, "content"
+        if self._call.complete:  # the next call's marker ends it too: models forget to close
+            _, marker, rest = cut(self._buffer, [self._tool_close, self._tool_open])
+            if marker:
+                self._buffer, self._mode = rest if marker == self._tool_close else marker + rest, "content"
         return parts
 
     def _take_call(self) -> RawCall | None:
@@ -155,6 +156,14 @@ class OutputParser:
         """Syntaxes without a closing marker end with the text; in all others the call was cut off."""
         whole = self._before_call + self._tool_open + self._buffer
         return [Text(whole) if self._tool_close else RawCall(self._buffer, whole)]
+
+    def _unclosed_call(self) -> list[Part]:
+        """The text after a call that was never closed, but for the rest of the call itself: brackets, further keys."""
+        said = self._buffer.lstrip("} \t\r\n")
+        if said.startswith(",") or self._tool_close.startswith(said):
+            return []
+        self._mode = "content"
+        return self._stoppable(said)
 
     def _said(self, text: str) -> list[Part]:
         if self._mode == "header":
@@ -175,6 +184,7 @@ class OutputParser:
         parts = self._content(self._stops.feed(text))
         if self.stopped:
             parts += _some(Text(self._space))
+            self._space = ""
         return parts
 
     def _content(self, text: str) -> list[Part]:
