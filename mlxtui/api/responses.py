@@ -87,7 +87,8 @@ def request(asked: Asked, history: Sequence[Item], key: SealKey) -> Request:
     Raises:
         InvalidRequest: there is nothing to answer, or what is sealed in an item can't be opened.
     """
-    items = [("previous_response_id", item) for item in history]
+    before = "conversation" if asked.conversation else "previous_response_id"
+    items = [(before, item) for item in history]
     items += [(f"input[{i}]", item) for i, item in enumerate(asked.items)]
     instructions = [{"role": "system", "content": asked.wire.instructions}] if asked.wire.instructions else []
     conversation = messages(instructions, items, key, asked.toolbox.model_name)

@@ -71,6 +71,18 @@ def test_an_item_has_its_id_alone_and_what_is_told_is_what_is_kept() -> None:
     run(main())
 
 
+def test_what_can_not_be_opened_in_a_conversation_names_it() -> None:
+    async def main() -> None:
+        async with serving() as served, served.http() as http:
+            items = [{"type": "compaction", "encrypted_content": "not ours"}]
+            id = (await http.post(CONVERSATIONS, json={"items": items})).json()["id"]
+            asked = {"model": "scripted", "input": "hello", "conversation": id}
+            refused = await http.post("/v1/responses", json=asked)
+            assert_error(refused, 400, "conversation.encrypted_content", "invalid_encrypted_content")
+
+    run(main())
+
+
 def test_an_empty_conversation_has_an_empty_list() -> None:
     async def main() -> None:
         async with serving() as served, served.openai() as client:
