@@ -231,3 +231,18 @@ def test_names_that_are_markup_are_refused(tokenizers: Tokenizers) -> None:
     tool = Tool("f", "", {"type": "object", "properties": {"a<b": {}}})
     with pytest.raises(Unsupported, match="with plain names"):
         compiled(tokenizers("glm47", True), Constraint(None, "required", (tool,)))
+
+
+@pytest.mark.parametrize("syntax", ["glm47", "qwen3_coder", "pythonic", "gemma4"])
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"properties": {"a": {}}, "required": 5},
+        {"properties": {"a": {"enum": 5}}, "required": ["a"]},
+        {"properties": {"a": {"anyOf": 5}}, "required": ["a"]},
+    ],
+)
+def test_schemas_that_are_none_are_the_clients_fault(tokenizers: Tokenizers, syntax: str, parameters: Any) -> None:
+    with pytest.raises(Unsupported, match="the schema of tool 'f' can't be enforced") as caught:
+        compiled(tokenizers(syntax, True), Constraint(None, "required", (Tool("f", "", parameters),)))
+    assert caught.value.param == "tools"

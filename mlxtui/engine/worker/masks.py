@@ -56,7 +56,11 @@ class Compiler:
         """
         with self._lock:
             tokens = self._tokenizer()
-            text = grammar(constraint, self._dialect, self._special, opens_in=opens_in, may_think=may_think)
+            try:
+                text = grammar(constraint, self._dialect, self._special, opens_in=opens_in, may_think=may_think)
+            except (TypeError, AttributeError):  # by a schema that is none: llguidance says what is wrong with it
+                _check_schemas(tokens, constraint)
+                raise
             if text not in self._grammars:
                 self._grammars[text] = Grammar(_compiled(tokens, text, constraint), tokens.vocab_size)
             self._grammars.move_to_end(text)
@@ -161,17 +165,21 @@ class Masks:
 
 
 def _compiled(tokens: LLTokenizer, text: str, constraint: Constraint) -> LLMatcher:
-    schemas = _schemas(constraint)
-    for schema, whose, param in schemas:
-        # Each by itself: only so is it clear whose fault it is, and seen what shows later than at the first token.
-        for pattern in patterns(schema):
-            _check(tokens, {"type": "string", "pattern": pattern}, whose, param)
-        _check(tokens, schema, whose, param)
+    _check_schemas(tokens, constraint)
     matcher = LLMatcher(tokens, text, log_level=0, limits=_LIMITS)
     complaint = _complaint(tokens, matcher)
     if complaint:
-        raise Unsupported(f"the constraint can't be enforced: {' '.join(complaint.split())}", schemas[0][2])
+        param = _schemas(constraint)[0][2]
+        raise Unsupported(f"the constraint can't be enforced: {' '.join(complaint.split())}", param)
     return matcher
+
+
+def _check_schemas(tokens: LLTokenizer, constraint: Constraint) -> None:
+    """Each by itself: only so is it clear whose fault it is, and seen what shows later than at the first token."""
+    for schema, whose, param in _schemas(constraint):
+        for pattern in patterns(schema):
+            _check(tokens, {"type": "string", "pattern": pattern}, whose, param)
+        _check(tokens, schema, whose, param)
 
 
 def _schemas(constraint: Constraint) -> list[tuple[Schema, str, str]]:
