@@ -54,7 +54,8 @@ def validate(model: type[_Model], body: dict[str, Any]) -> _Model:
             raise InvalidRequest(
                 f"missing required parameter: '{param}'", param=param, code="missing_required_parameter"
             ) from error
-        message = first["msg"].removeprefix("Value error, ")
+        named = first["type"] == "model_type"  # whose sentence names a class of ours
+        message = "must be an object" if named else first["msg"].removeprefix("Value error, ")
         code = "unsupported_content" if first["type"] == "unsupported_content" else None
         raise InvalidRequest(f"invalid value for '{param}': {message}", param=param, code=code) from error
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from mlxtui.api.chat_wire import MAX_TOOLS
-from mlxtui.api.responses_wire import AnyTool, WireChosen, WireCustomTool, WireNamespace, WireToolFunction
+from mlxtui.api.responses_wire import AnyTool, Mode, WireChosen, WireCustomTool, WireNamespace, WireToolFunction
 from mlxtui.errors import InvalidRequest
 
-Mode = Literal["none", "auto", "required"]
 MAX_NAME = 64
 
 

@@ -106,6 +106,14 @@ def _as_choice(value: Any) -> Any:
     return value
 
 
+Mode = Literal["none", "auto", "required"]
+ToolChoice = Annotated[
+    Annotated[Mode, Tag("Mode")] | Annotated[WireChosen, Tag("Chosen")],
+    Discriminator(lambda value: "Mode" if isinstance(value, str) else "Chosen"),
+    BeforeValidator(_as_choice),
+]
+
+
 class WireTextFormat(Kept):
     type: Literal["text", "json_object", "json_schema"]
     name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_-]{1,64}$")] | None = None
@@ -136,6 +144,8 @@ class WireConversation(Wire):
 
 
 def _as_conversation(value: Any) -> Any:
+    if not isinstance(value, str | dict):
+        raise ValueError("must be an id, or an object that holds it")
     return {"id": value} if isinstance(value, str) else value
 
 
@@ -176,7 +186,7 @@ class WireResponses(SamplingWire, TemplateWire):
     reasoning_budget: Annotated[int, Field(ge=0, lt=1 << 31)] | None = None
     text: WireText = WireText()
     tools: Annotated[list[AnyTool], Field(max_length=MAX_TOOLS)] = Field(default_factory=list)
-    tool_choice: Annotated[Literal["none", "auto", "required"] | WireChosen, BeforeValidator(_as_choice)] = "auto"
+    tool_choice: ToolChoice = "auto"
     top_logprobs: Annotated[int, Field(ge=0, le=20)] = 0
     prompt_cache_key: str | None = None
     safety_identifier: str | None = None

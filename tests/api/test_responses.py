@@ -125,6 +125,23 @@ HOSTED = {"type": "web_search"}
 
 
 @pytest.mark.parametrize(
+    ("fields", "param", "words"),
+    [
+        ({"tool_choice": {"type": "function"}}, "tool_choice", "type 'function' needs 'name'"),
+        ({"tool_choice": {"type": "allowed_tools", "tools": []}}, "tool_choice.tools", "at least 1 item"),
+        ({"tool_choice": 3}, "tool_choice", "must be an object"),
+        ({"conversation": 3}, "conversation", "must be an id, or an object that holds it"),
+        ({"reasoning": "high"}, "reasoning", "must be an object"),
+        ({"text": "plain"}, "text", "must be an object"),
+    ],
+)
+def test_what_is_wrong_is_said_in_the_words_of_the_wire(fields: dict[str, Any], param: str, words: str) -> None:
+    with pytest.raises(InvalidRequest, match=words) as caught:
+        parse({"model": "m", "input": "hi"} | fields)
+    assert caught.value.param == param
+
+
+@pytest.mark.parametrize(
     ("fields", "param", "code"),
     [
         ({"model": None}, "model", "missing_required_parameter"),
