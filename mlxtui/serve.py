@@ -11,6 +11,7 @@ import os
 import resource
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -49,6 +50,7 @@ def run_serve(settings: Settings) -> None:
         UserError: the port is taken, or the model can't be loaded.
     """
     _raise_file_limit()
+    sys.setswitchinterval(0.0005)  # the store's thread waits that long for a busy event loop, at each of its steps
     asyncio.run(_Server(settings, _bind(settings)).run())
 
 
