@@ -39,8 +39,6 @@ class Histogram:
 class Totals:
     """Tokens as the clients' usage has them. `outcomes` counts requests by "endpoint outcome", e.g. "chat stop"."""
 
-    requests: int = 0
-    failed: int = 0
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
@@ -49,9 +47,15 @@ class Totals:
     first_token: Histogram = field(default_factory=lambda: Histogram(FIRST_TOKEN))
     next_token: Histogram = field(default_factory=lambda: Histogram(NEXT_TOKEN))
 
+    @property
+    def requests(self) -> int:
+        return sum(self.outcomes.values())
+
+    @property
+    def failed(self) -> int:
+        return sum(count for ended, count in self.outcomes.items() if ended.endswith(" error"))
+
     def count(self, endpoint: str, event: RequestFinished) -> None:
-        self.requests += 1
-        self.failed += event.outcome == "error"
         self.prompt_tokens += event.prompt_tokens
         self.cached_tokens += event.cached_tokens
         self.completion_tokens += event.completion_tokens

@@ -50,6 +50,8 @@ def test_a_histogram_counts_each_value_once_where_it_belongs(values: list[float]
 
 
 def test_totals_survive_the_wire() -> None:
-    totals = Totals(requests=2, outcomes={"chat stop": 2})
+    totals = Totals(outcomes={"chat stop": 2, "chat error": 1})
     totals.first_token.add(0.3)
-    assert Totals.from_json(json.loads(json.dumps(totals.to_json()))) == totals
+    again = Totals.from_json(json.loads(json.dumps(totals.to_json())))
+    assert again == totals
+    assert (again.requests, again.failed) == (3, 1)

@@ -89,7 +89,7 @@ class PrefixCache:
 
     def _shared(self, wanted: bytes) -> dict[bytes, int]:
         """How many bytes each entry begins with as `wanted` does; those with next to nothing in common left out."""
-        return {key: n for key in self._entries if (n := _common(wanted, key)) >= _WORTH * _WIDTH}
+        return {key: n for key in self._entries if (n := _common(wanted, key))}
 
     def _usable(self, shared: dict[bytes, int]) -> dict[bytes, int]:
         """What can't be cut (recurrent, windows) only serves whole."""
@@ -97,7 +97,7 @@ class PrefixCache:
         return whole | {key: n for key, n in shared.items() if can_trim_prompt_cache(self._entries[key].caches)}
 
     def _parting(self, wanted: bytes, shared: dict[bytes, int], used: int) -> Parting | None:
-        gone = {key: n for key in self._gone if (n := _common(wanted, key)) > max(used, _WORTH * _WIDTH)}
+        gone = {key: n for key in self._gone if (n := _common(wanted, key)) > used}
         known = {**gone, **shared}
         if not known:
             return Parting("new", 0, ())
@@ -166,7 +166,13 @@ def common_prefix(one: bytes, other: bytes) -> int:
 
 
 def _common(a: bytes, b: bytes) -> int:
-    """Bytes in the common prefix, whole tokens: bisection on slices, so that all comparing happens in C."""
+    """Bytes in the common prefix, whole tokens: bisection on slices, so that all comparing happens in C.
+
+    0 for what is not worth a copy: most others part at once, and are to cost next to nothing.
+    """
+    head = _WORTH * _WIDTH
+    if a[:head] != b[:head]:
+        return 0
     if a.startswith(b):
         return len(b)
     low, high = 0, min(len(a), len(b)) // _WIDTH

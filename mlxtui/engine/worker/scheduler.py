@@ -153,7 +153,7 @@ class Scheduler:
     def _copied(self, slot: Slot) -> Found | None:
         """A copy of what a live slot has of this prompt, if that is more than the prefix cache has."""
         near = kin.source(slot, [*self._prefilling, *self._ready, *self._batch.slots], self._cuttable)
-        if near is None or near.shared <= self.cache.known(slot.tokens[:-1]):
+        if near is None or not near.shared or near.shared <= self.cache.known(slot.tokens[:-1]):
             return None
         whole, length = self._batch.held(near.slot) or (near.slot.caches, near.slot.done)
         caches = forked(whole, length - near.shared)
