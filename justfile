@@ -38,6 +38,10 @@ record:
 bench *args:
     uv run python tools/bench_floor.py {{args}}
 
+# what the dashboard costs: a frame after 10,000 requests, its share of a core beside 32 streams
+bench-dashboard *args:
+    uv run python tools/bench_dashboard.py {{args}}
+
 # the embedded model on questions it never saw in training
 eval-tiny:
     uv run python -m tools.tiny.evaluate
@@ -45,6 +49,14 @@ eval-tiny:
 # the page that says what happens to every field of a request, from the table that drives it
 parameters:
     uv run python -m mlxtui.api.parameters > docs/parameters.md
+
+# the page of the dashboard's keys, from the bindings themselves
+keys:
+    uv run python -m mlxtui.tui.keymap > docs/keys.md
+
+# the README's table of what works, and the baseline CI compares with, from a run on the embedded model
+works *args:
+    uv run python -m tools.works {{args}}
 
 # wheel and source archive
 build:

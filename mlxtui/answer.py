@@ -24,6 +24,8 @@ class Answer:
     reasoning: str = ""
     content: str = ""
     calls: list[Call] = field(default_factory=list)
+    raw: list[tuple[str, int]] = field(default_factory=list)
+    """Text as the model emits it, in pieces, each with its number of tokens; only while it is followed."""
 
     @classmethod
     def from_json(cls, output: Mapping[str, Any] | None) -> Answer:
@@ -42,6 +44,8 @@ class Answer:
             ]
         elif event == "delta":
             self._grow(data)
+        elif event == "raw":
+            self.raw += [(str(text), int(count)) for text, count in data.get("pieces") or ()]
 
     def _grow(self, delta: Mapping[str, Any]) -> None:
         text = delta.get("text") or ""

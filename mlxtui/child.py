@@ -119,7 +119,7 @@ def free_port(host: str, port: int) -> int:
 def _spawn(words: list[str], environ: Mapping[str, str], errors: Path, cwd: Path | None) -> subprocess.Popen[bytes]:
     with errors.open("wb") as stderr:
         return subprocess.Popen(
-            [sys.executable, "-m", "mlxtui", "serve", *words],
+            [sys.executable, "-P", "-m", "mlxtui", "serve", *words],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=stderr,

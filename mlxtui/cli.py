@@ -13,6 +13,7 @@ import typer
 
 from mlxtui import __version__
 from mlxtui.bench import ABOUT
+from mlxtui.cli_models import models
 from mlxtui.cli_responses import responses
 from mlxtui.errors import UserError
 
@@ -45,12 +46,19 @@ FLAGS = (
     Flag("allowed_origins", list[str], "Web origin that browsers may call from; repeatable."),
     Flag("max_running", int, "Requests decoding at once.", "32"),
     Flag("max_queued", int, "Requests waiting beyond those; more get 429.", "128"),
+    Flag("keep_requests", int, "Finished requests that the inspector can show, in memory only; 0: none.", "256"),
     Flag("max_body_bytes", int, "Longest request body.", "16 MiB"),
     Flag("grace", float, "Seconds that running requests get to finish on shutdown.", "10"),
     Flag("heartbeat", float, "Seconds of silence before a keep-alive on a stream.", "5"),
     Flag("reasoning_keys", str, "Reasoning in chat answers: both, reasoning_content, reasoning or off.", "both"),
+    Flag("model_folders", list[str], "Further folder of models to choose from; repeatable.", "", "Model"),
     Flag("context_length", int, "Longest prompt plus answer, in tokens.", "the model's own", "Model"),
-    Flag("cache_bytes", int, "Memory for reusing prompts.", "2 GiB", "Model"),
+    Flag("cache_bytes", int, "Memory for reusing prompts.", "a quarter of what is left", "Model"),
+    Flag("volatile_lines", str, "keep: let the model read the billing headers of agents, too.", "drop", "Model"),
+    Flag("kv_bits", int, "4 or 8: quantised KV cache; requests then run one at a time.", "off", "Model"),
+    Flag("draft_model", str, "Smaller model that drafts for it; requests then run one at a time.", "none", "Model"),
+    Flag("disk_cache_bytes", int, "Disk for reusing prompts after a restart; 0: none.", "4 GiB", "Model"),
+    Flag("disk_cache_ttl", str, "Seconds that they stay there after their last use, or off.", "86400", "Model"),
     Flag("temperature", float, "For requests that don't say.", "the model's own", "Sampling"),
     Flag("top_p", float, "For requests that don't say.", "the model's own", "Sampling"),
     Flag("top_k", int, "For requests that don't say.", "the model's own", "Sampling"),
@@ -64,24 +72,28 @@ FLAGS = (
     Flag("replay", Path, "Answer from this recording instead of a model.", "", "Logs and recordings"),
     Flag("replay_speed", float, "Times the recorded speed; 0: as fast as it goes.", "1", "Logs and recordings"),
 )
+app.add_typer(models, name="models")
 app.add_typer(responses, name="responses")
 SOURCES = "Every flag can also be set in mlxtui.toml (port = 8080) or in the environment (MLXTUI_PORT=8080)."
 
 Url = Annotated[str, typer.Argument(help="The server's address.", envvar="MLXTUI_URL")]
 Key = Annotated[str | None, typer.Option("--api-key", help="The server's API key.", envvar="MLXTUI_API_KEY")]
+Looking = Annotated[bool, typer.Option("--readonly", help="Only look: nothing is changed from this dashboard.")]
 EndpointKey = Annotated[str | None, typer.Option("--api-key", help="The endpoint's key.", envvar="OPENAI_API_KEY")]
 DEFAULT_URL = "http://127.0.0.1:8080"
 
 
-def takes_settings(command: Callable[[dict[str, Any]], None]) -> Callable[..., None]:
-    """Give `command` the MODEL argument and all FLAGS; it gets those that were given, as one mapping."""
+def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Give `command` the MODEL argument and all FLAGS; it gets those that were given, as one mapping, and its own."""
+    _, *own = inspect.signature(command, eval_str=True).parameters.values()
 
     def run(**given: Any) -> None:
-        command({name: value for name, value in given.items() if value not in (None, [])})
+        mine = {parameter.name: given.pop(parameter.name) for parameter in own}
+        command({name: value for name, value in given.items() if value not in (None, [])}, **mine)
 
     about = "A directory, or a Hugging Face id that is on disk."
     model = typer.Argument(help=about, metavar="MODEL", show_default="the embedded model")
-    parameters = [_parameter("model", str, model)]
+    parameters = [_parameter("model", str, model), *own]
     for flag in FLAGS:
         option = typer.Option(
             "--" + flag.name.replace("_", "-"),
@@ -103,12 +115,12 @@ def _parameter(name: str, kind: Any, info: Any) -> inspect.Parameter:
 
 @app.command(epilog=SOURCES)
 @takes_settings
-def up(flags: dict[str, Any]) -> None:
+def up(flags: dict[str, Any], *, readonly: Looking = False) -> None:
     """Serve a model and watch it: starts a server and opens the dashboard on it."""
     from mlxtui.settings import load_settings
     from mlxtui.up import run_up
 
-    raise typer.Exit(run_up(load_settings(flags), flags))
+    raise typer.Exit(run_up(load_settings(flags), flags, readonly))
 
 
 @app.command(epilog=SOURCES)
@@ -122,11 +134,11 @@ def serve(flags: dict[str, Any]) -> None:
 
 
 @app.command()
-def attach(url: Url = DEFAULT_URL, api_key: Key = None) -> None:
+def attach(url: Url = DEFAULT_URL, api_key: Key = None, readonly: Looking = False) -> None:
     """Open the dashboard on a server that runs already."""
     from mlxtui.up import attach as run_attach
 
-    raise typer.Exit(run_attach(url, api_key))
+    raise typer.Exit(run_attach(url, api_key, readonly))
 
 
 @app.command()
@@ -143,48 +155,22 @@ def status(
     raise typer.Exit(run_status(url, api_key, as_json=as_json, watch=watch and not once))
 
 
-@app.command()
-def check(
-    url: Annotated[
-        str | None, typer.Argument(help="Any OpenAI-compatible endpoint.", show_default="a server of our own")
-    ] = None,
-    api_key: EndpointKey = None,
-    model: Annotated[str | None, typer.Option(help="Model to ask.", show_default="the first one listed")] = None,
-    profile: Annotated[str, typer.Option(help="Which checks: chat, responses, agents or all.")] = "all",
-    select: Annotated[list[str] | None, typer.Option(help="Only these: id, start of ids, level or glob.")] = None,
-    skip: Annotated[list[str] | None, typer.Option(help="All but these.")] = None,
-    timeout: Annotated[float, typer.Option(help="Seconds per check.")] = 60.0,
-    warmup: Annotated[float, typer.Option(help="Seconds for the very first token.")] = 15.0,
-    concurrency: Annotated[int, typer.Option(help="Checks at a time.")] = 1,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-    list_only: Annotated[bool, typer.Option("--list", help="Show the checks and exit.")] = False,
-    explain: Annotated[str | None, typer.Option(metavar="ID", help="Tell what one check means and exit.")] = None,
-) -> None:
-    """Prove an OpenAI-compatible endpoint. Exit code 0: every must holds, 1: one failed, 2: nothing to check there."""
-    from mlxtui_conformance import Options
-    from mlxtui_conformance import main as run_checks
+PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
-    options = Options(
-        url=url or "",
-        api_key=api_key,
-        model=model,
-        profile=profile,
-        select=_patterns(select),
-        skip=_patterns(skip),
-        timeout=timeout,
-        warmup=warmup,
-        concurrency=concurrency,
-        json=as_json,
-        list_only=list_only,
-        explain=explain,
-        program="mlxtui check",
-    )
-    if url or list_only or explain:
+
+@app.command(context_settings=PASSED_ON, options_metavar="[URL]... [OPTIONS]")
+def check(context: typer.Context) -> None:
+    """Prove OpenAI-compatible endpoints; without a URL, a server of our own. `mlxtui check --help` tells more."""
+    from mlxtui_conformance.app import main as run_checks
+    from mlxtui_conformance.arguments import options as read
+
+    options = read(context.args, "mlxtui check", " (a server of our own)")
+    if options.urls or options.list_only or options.explain:
         raise typer.Exit(run_checks(options))
     from mlxtui.up import own_server
 
     with own_server() as own:
-        raise typer.Exit(run_checks(replace(options, url=own)))
+        raise typer.Exit(run_checks(replace(options, urls=(own,))))
 
 
 def _patterns(given: list[str] | None) -> tuple[str, ...]:

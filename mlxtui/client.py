@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from urllib.parse import quote, urlsplit
 
 import httpx2
@@ -23,10 +23,19 @@ from mlxtui import __version__
 from mlxtui.answer import Answer
 from mlxtui.errors import UserError
 from mlxtui.events import Event, from_json
+from mlxtui.kept import Cache, CacheAction
+from mlxtui.models.entry import Entry
+from mlxtui.models.hub import Hit
 from mlxtui.state import State, fold
+from mlxtui.types import Priority
+
+Read = TypeVar("Read")
 
 LinkStatus = Literal["connecting", "connected", "gone"]
 
+ModelAction = Literal["load", "unload", "pull", "pull/cancel", "remove"]
+
+HUB_PATIENCE = 90.0  # seconds for a search: the Hub's client tries again for a while
 SILENCE = 30.0  # seconds without even a heartbeat after which a connection counts as dead
 MAX_EVENT_BYTES = 64 << 20
 BACKOFF = (0.1, 3.0)  # first and longest pause between two tries, in seconds
@@ -34,6 +43,10 @@ BACKOFF = (0.1, 3.0)  # first and longest pause between two tries, in seconds
 
 class ServerUnreachable(UserError):
     """Nothing answers at the URL, or it refuses us; the text is a sentence for a person."""
+
+
+class ReadOnly(UserError):
+    """This client only looks."""
 
 
 class NotThere(UserError):
@@ -51,14 +64,23 @@ class Link:
 class ServerClient:
     """One server, by URL. `state` and `link` are as fresh as the feed."""
 
-    def __init__(self, url: str, api_key: str | None = None, backoff: tuple[float, float] = BACKOFF) -> None:
+    def __init__(
+        self,
+        url: str,
+        api_key: str | None = None,
+        backoff: tuple[float, float] = BACKOFF,
+        readonly: bool = False,
+    ) -> None:
+        """With `readonly` whatever would change something raises ReadOnly, and the server hears nothing of it."""
         self.url = _with_scheme(url)
+        self.readonly = readonly
         self.state = State()
         self.link = Link("connecting")
         self.skew = 0.0
         """Seconds the server's clock is ahead of ours."""
         self._last_id: str | None = None
         self._backoff = backoff
+        self.api_key = api_key
         self.has_key = bool(api_key)
         self._http = _http_client(self.url, api_key)
 
@@ -74,7 +96,7 @@ class ServerClient:
                     pause = self._backoff[0]
                     yield change
                 yield self._lost("the server closed the connection")
-            except (httpx2.HTTPError, ServerUnreachable, ValueError) as error:
+            except (httpx2.HTTPError, UserError, ValueError) as error:
                 yield self._lost(_sentence(error))
             await asyncio.sleep(pause)
             pause = min(pause * 2, self._backoff[1])
@@ -126,6 +148,14 @@ class ServerClient:
         """
         return await self._json("GET", f"{_path(request)}")
 
+    async def look(self, request: str, what: str, after: int = 0) -> dict[str, Any]:
+        """The request's "prompt" or "raw" output token by token, or what went over the "wire" (`after`: from there on).
+
+        Raises:
+            NotThere: it is not kept, or never was.
+        """
+        return await self._json("GET", f"{_path(request)}/{what}" + (f"?after={after}" if after else ""))
+
     async def cancel(self, request: str) -> None:
         """End a request.
 
@@ -135,6 +165,50 @@ class ServerClient:
         answer = await self._json("POST", f"{_path(request)}/cancel")
         if not answer.get("cancelled"):
             raise NotThere("it has already ended")
+
+    async def prioritise(self, request: str, priority: Priority) -> None:
+        """Let a request that waits or prefills go before or after others.
+
+        Raises:
+            NotThere: its answer has begun, or it has ended.
+        """
+        answer = await self._json("POST", f"{_path(request)}/priority", {"priority": priority})
+        if not answer.get("changed"):
+            raise NotThere("its answer has already begun")
+
+    async def models(self) -> list[Entry]:
+        """The models on the server's machine."""
+        told = await self._json("GET", "/mlxtui/models")
+        return _understood(lambda: [Entry.from_json(entry) for entry in told["models"]])
+
+    async def change_models(self, action: ModelAction, model: str = "") -> dict[str, Any]:
+        """Load, unload, download, cancel a download, remove. Loading answers when it is done, which may take minutes.
+
+        Raises:
+            NotThere: there is no such model.
+            ServerUnreachable: the server refused, in its own words.
+        """
+        return await self._json("POST", f"/mlxtui/models/{action}", {"model": model}, patience=None)
+
+    async def search_hub(self, text: str) -> list[Hit]:
+        """Models for MLX on the Hub with `text` in their name."""
+        told = await self._json("GET", f"/mlxtui/models/search?q={quote(text, safe='')}", patience=HUB_PATIENCE)
+        return _understood(lambda: [Hit.from_json(hit) for hit in told["models"]])
+
+    async def cache(self) -> Cache:
+        """What the prompt cache keeps."""
+        told = await self._json("GET", "/mlxtui/cache")
+        return _understood(lambda: Cache.from_json(told))
+
+    async def change_cache(self, action: CacheAction, id: str) -> Cache:
+        """Pin, unpin or drop an entry; returns what is kept then.
+
+        Raises:
+            NotThere: it is kept no more.
+        """
+        path = f"/mlxtui/cache/{quote(id, safe='')}"
+        told = await (self._json("DELETE", path) if action == "drop" else self._json("POST", f"{path}/{action}"))
+        return _understood(lambda: Cache.from_json(told))
 
     async def shutdown(self) -> None:
         """Ask the server to finish what it is doing and exit."""
@@ -158,18 +232,56 @@ class ServerClient:
         except (httpx2.HTTPError, ValueError) as error:
             raise ServerUnreachable(_sentence(error)) from error
 
+    async def chat(self, body: Mapping[str, Any]) -> AsyncGenerator[tuple[str, dict[str, Any]], None]:
+        """Ask for a streamed chat completion; yields each chunk of it with the request's id. Closing it cancels.
+
+        Raises:
+            NotThere: the server knows no such model.
+            ServerUnreachable: it refused the request (in its own words), or the connection broke.
+        """
+        try:
+            async with self._sse("/v1/chat/completions", {}, body) as source:
+                request = source.response.headers.get("x-request-id", "").removeprefix("req_")
+                async for item in source:
+                    if item.data == "[DONE]":
+                        return
+                    chunk = json.loads(item.data)
+                    yield request, chunk if isinstance(chunk, dict) else {}
+            raise ServerUnreachable("the answer broke off: the server closed the connection")
+        except (httpx2.HTTPError, ValueError) as error:
+            raise ServerUnreachable(_sentence(error)) from error
+
     @asynccontextmanager
-    async def _sse(self, path: str, headers: Mapping[str, str]) -> AsyncIterator[httpx2.EventSource]:
-        stream = self._http.sse(path, headers=dict(headers), timeout=_TIMEOUT, max_event_size=MAX_EVENT_BYTES)
+    async def _sse(
+        self, path: str, headers: Mapping[str, str], body: Mapping[str, Any] | None = None
+    ) -> AsyncIterator[httpx2.EventSource]:
+        """A stream of events: asked for with POST where there is a body."""
+        method = "GET" if body is None else "POST"
+        self._allow(method)
+        stream = self._http.sse(
+            path,
+            method=method,
+            json=body,
+            headers=dict(headers),
+            timeout=_TIMEOUT,
+            max_event_size=MAX_EVENT_BYTES,
+        )
         async with stream as source:
             if source.response.status_code != 200:
                 await source.response.aread()
                 raise _refusal(source.response)
             yield source
 
-    async def _json(self, method: str, path: str) -> dict[str, Any]:
+    def _allow(self, method: str) -> None:
+        if self.readonly and method != "GET":
+            raise ReadOnly("this dashboard is read-only: nothing is changed from here")
+
+    async def _json(
+        self, method: str, path: str, body: dict[str, Any] | None = None, patience: float | None = SILENCE
+    ) -> dict[str, Any]:
+        self._allow(method)
         try:
-            response = await self._http.request(method, path)
+            response = await self._http.request(method, path, json=body, timeout=httpx2.Timeout(5.0, read=patience))
             if response.is_error:
                 raise _refusal(response)
             data = response.json()
@@ -227,6 +339,18 @@ def _state(data: Mapping[str, Any]) -> tuple[State, str]:
         return State.from_json(data), notice
     except ValueError as error:
         raise ServerUnreachable(f"{notice}: use the same version for both" if notice else str(error)) from error
+
+
+def _understood(read: Callable[[], Read]) -> Read:
+    """What is read from an answer of a server that may be of any version, or none of ours."""
+    try:
+        return read()
+    except ValueError as error:
+        raise ServerUnreachable(f"{error}: use the same version for both") from error
+    except (KeyError, TypeError) as error:
+        raise ServerUnreachable(
+            f"the server says it in another way ({error!r}): use the same version for both"
+        ) from error
 
 
 def _sentence(error: Exception) -> str:

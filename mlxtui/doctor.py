@@ -21,7 +21,8 @@ import psutil
 from rich.console import Console
 from rich.text import Text
 
-from mlxtui.settings import Settings, load_settings
+from mlxtui.models import disk
+from mlxtui.settings import EMBEDDED_MODEL, Settings, load_settings
 from mlxtui.text import safe_line
 
 Verdict = Literal["ok", "note", "broken"]
@@ -58,7 +59,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from _engine()
     yield _memory()
     yield _state(settings.home)
-    yield _models()
+    yield _models(settings)
     yield _terminal()
 
 
@@ -76,7 +77,7 @@ def _system() -> Finding:
 
 
 def _engine() -> Iterator[Finding]:
-    command = [sys.executable, "-m", "mlxtui.engine.worker.probe"]
+    command = [sys.executable, "-P", "-m", "mlxtui.engine.worker.probe"]
     try:
         probe = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
         facts: dict[str, Any] = json.loads(probe.stdout)
@@ -118,17 +119,11 @@ def _state(home: Path) -> Finding:
         return Finding("broken", "state", f"{home}: {error.strerror}", "set MLXTUI_HOME to a directory you own")
 
 
-def _models() -> Finding:
-    from huggingface_hub import scan_cache_dir
-    from huggingface_hub.errors import CacheNotFound
-
-    try:
-        repos = [repo for repo in scan_cache_dir().repos if repo.repo_type == "model"]
-    except CacheNotFound:
-        repos = []
-    names = ", ".join(sorted(repo.repo_id for repo in repos)[:4])
-    found = f"embedded mlxtui-tiny, and {len(repos)} in the Hugging Face cache{': ' + names if names else ''}"
-    return Finding("ok", "models", found)
+def _models(settings: Settings) -> Finding:
+    own = disk.beside_it(settings.model_folders)
+    names = ", ".join(entry.name for entry in own[:4])
+    found = f"embedded {EMBEDDED_MODEL}, and {len(own)} on this machine{': ' + names if names else ''}"
+    return Finding("ok", "models", found, "" if own else "get a real one: mlxtui models search qwen3")
 
 
 def _terminal() -> Finding:

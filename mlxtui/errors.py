@@ -13,6 +13,7 @@ MlxtuiError
     ├── NotFound              404  path or model
     ├── MethodNotAllowed      405
     ├── RequestTimeout        408  the body did not arrive
+    ├── Conflict              409  what is asked for does not go with what is under way
     ├── TooLarge              413
     ├── UnsupportedMedia      415
     ├── RateLimited           429  the queue is full
@@ -118,6 +119,13 @@ class MethodNotAllowed(ApiError):
 
 class RequestTimeout(ApiError):
     status, type, default_code = 408, "invalid_request_error", "request_timeout"
+
+
+class Conflict(ApiError):
+    status, type, default_code = 409, "invalid_request_error", "conflict"
+
+    def headers(self) -> dict[str, str]:
+        return {"x-should-retry": "false"}
 
 
 class TooLarge(ApiError):

@@ -11,8 +11,12 @@ from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from mlxtui.types import Priority
+
 Outcome = Literal["stop", "length", "tool_calls", "cancelled", "error"]
+DownloadStatus = Literal["running", "done", "failed", "cancelled"]
 LogLevel = Literal["debug", "info", "warning", "error"]
+MissReason = Literal["new", "parted", "uncut", "evicted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,26 @@ class ModelReady:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelUnloaded:
+    """No model is loaded any more, and none is going to be until somebody asks; `detail` says why, if it went wrong."""
+
+    t: float
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Downloading:
+    """How far a model has come from the Hub; sizes in bytes, `total_bytes` 0 not known yet. `detail`: why it ended."""
+
+    t: float
+    model: str
+    status: DownloadStatus
+    done_bytes: int
+    total_bytes: int
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class EngineDown:
     """The worker died or could not load. `retry_in` seconds until the next try; None: no further try."""
 
@@ -86,13 +110,37 @@ class RequestQueued:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestPrioritised:
+    """By its client or from the dashboard: whether it goes before or after others that wait or prefill."""
+
+    t: float
+    id: str
+    priority: Priority
+
+
+@dataclass(frozen=True, slots=True)
 class PrefillProgress:
-    """Part of an EngineStep: `done` of `total` prompt tokens, `cached` of them reused."""
+    """Part of an EngineStep: `done` of `total` prompt tokens, `cached` of them reused; in the first one of a request
+    `miss` says why no more were."""
 
     id: str
     done: int
     total: int
     cached: int
+    miss: MissReason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PromptParted:
+    """Much of a prompt is computed again: it parts from an earlier one after `at` tokens, in the field `where`.
+
+    Found out beside the request, so it may even come after its last event.
+    """
+
+    t: float
+    id: str
+    at: int
+    where: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +199,13 @@ Event = (
     | ServerStopping
     | ModelLoading
     | ModelReady
+    | ModelUnloaded
+    | Downloading
     | EngineDown
     | RequestReceived
     | RequestQueued
+    | RequestPrioritised
+    | PromptParted
     | EngineStep
     | RequestFinished
     | Logged

@@ -10,23 +10,37 @@ from typing import NamedTuple
 
 from mlxtui.types import Message, Request
 
+MISSES = {
+    "new": "nothing kept begins like this prompt",
+    "parted": "the prompt parts from the nearest earlier one",
+    "uncut": "this model's cache can't be cut back to the common part",
+    "evicted": "the earlier prompt had to make room",
+}
+"""Why no more of a prompt was reused, by `events.MissReason`, in words."""
+
 
 class Region(NamedTuple):
-    """The part of the rendered text, [start, end), that a field became."""
+    """The part of the rendered text, [start, end), that a field became; `role` is its message's, or "tools"."""
 
     start: int
     end: int
     path: str
+    role: str = "tools"
 
 
 def field_at(request: Request, text: str, offset: int) -> str:
     """The path of the field that is written at `offset`; between two, that it is the template before the later one."""
-    regions = sorted([*_tools(request, text), *_messages(request, text)])
-    inside = [region for region in regions if region.start <= offset < region.end]
+    known = regions(request, text)
+    inside = [region for region in known if region.start <= offset < region.end]
     if inside:
         return min(inside, key=lambda region: region.end - region.start).path
-    after = next((region.path for region in regions if region.start >= offset), None)
+    after = next((region.path for region in known if region.start >= offset), None)
     return f"the template before {after}" if after else "the template after the last message"
+
+
+def regions(request: Request, text: str) -> list[Region]:
+    """The fields that can be found in the text of a conversation, in its order."""
+    return sorted([*_tools(request, text), *_messages(request, text)])
 
 
 def _messages(request: Request, text: str) -> Iterator[Region]:
@@ -37,7 +51,7 @@ def _messages(request: Request, text: str) -> Iterator[Region]:
             start = text.find(said, cursor)
             if start >= 0:
                 cursor = start + len(said)
-                yield Region(start, cursor, f"messages[{index}].{name}")
+                yield Region(start, cursor, f"messages[{index}].{name}", message.role)
 
 
 def _said(message: Message) -> Iterator[tuple[str, str]]:

@@ -20,11 +20,27 @@ from mlxtui.engine.interface import ChatPrompt, Engine, Job, Miss, Output, Piece
 from mlxtui.errors import ApiError, EngineFailed, InvalidRequest, RateLimited, Unavailable
 from mlxtui.interleave import interleaved
 from mlxtui.parting import field_at
+from mlxtui.raw import Raw
 from mlxtui.settings import Settings
-from mlxtui.types import NEUTRAL_SAMPLING, Delta, Dialect, Finish, ModelInfo, Request, Started, Timings, Usage
+from mlxtui.types import (
+    NEUTRAL_SAMPLING,
+    Channel,
+    Delta,
+    Dialect,
+    Finish,
+    ModelInfo,
+    Priority,
+    Request,
+    Started,
+    TextPrompt,
+    Timings,
+    Usage,
+)
+from mlxtui.volatile import without_volatile
 
 PLAIN = Dialect()
 """Text that is gone on with has no markup."""
+_DEAR = 256  # tokens to compute: below, finding the field that differs would cost more than the difference did
 
 
 class Pipeline:
@@ -34,6 +50,20 @@ class Pipeline:
         self.engine = engine
         self._settings = settings
         self._admitted = 0
+
+    def read(self, request: Request) -> Request:
+        """The request as the model gets to read it, see `volatile`."""
+        if self._settings.volatile_lines == "keep":
+            return request
+        return replace(request, messages=without_volatile(request.messages))
+
+    async def tokenize(self, request: Request) -> tuple[str, tuple[int, ...]]:
+        """The first prompt of the request as the model would get it: its text and its tokens.
+
+        Raises:
+            ApiError: as `Engine.tokenize`.
+        """
+        return await self.engine.tokenize(prompts(self.read(request))[0])
 
     def open(self, id: str, request: Request) -> Run:
         """The run of one request; nothing happens before its deltas are asked for."""
@@ -50,7 +80,9 @@ class Pipeline:
         """
         status, model = self.engine.status, self.engine.model
         if status.state != "ready" or model is None:
-            raise Unavailable(f"the model is not ready: {status.detail}", retry_after=status.retry_after or 1.0)
+            raise Unavailable(
+                f"the model is not ready: {status.detail}", code=status.code, retry_after=status.retry_after or 1.0
+            )
         running, queued = self._settings.max_running, self._settings.max_queued
         if jobs > running + queued:
             raise InvalidRequest(
@@ -70,7 +102,7 @@ class Pipeline:
         finally:
             self._admitted -= jobs
 
-    def jobs(self, id: str, request: Request, model: ModelInfo) -> list[Job]:
+    def jobs(self, id: str, request: Request, model: ModelInfo, priority: Priority = "normal") -> list[Job]:
         """What the engine is asked for, `n` jobs a prompt.
 
         Sampling is the request's over the operator's over the model's. A seed of the request counts on from choice to
@@ -78,7 +110,6 @@ class Pipeline:
         """
         defaults = self._settings.sampling.over(model.sampling.over(NEUTRAL_SAMPLING))
         sampling = request.sampling.over(defaults)
-        chat = ChatPrompt(request.messages, request.tools, request.template)
         return [
             Job(
                 id=job_id(id, i),
@@ -88,9 +119,14 @@ class Pipeline:
                 top_logprobs=request.top_logprobs,
                 constraint=request.constraint,
                 reasoning_budget=request.reasoning_budget,
+                priority=priority,
             )
-            for i, prompt in enumerate(prompt for prompt in request.texts or (chat,) for _ in range(request.n))
+            for i, prompt in enumerate(prompt for prompt in prompts(request) for _ in range(request.n))
         ]
+
+
+def prompts(request: Request) -> tuple[ChatPrompt | TextPrompt, ...]:
+    return request.texts or (ChatPrompt(request.messages, request.tools, request.template),)
 
 
 def job_id(request: str, choice: int) -> str:
@@ -99,14 +135,22 @@ def job_id(request: str, choice: int) -> str:
 
 
 class Run:
-    """One request on its way; `usage` and `timings` are right at any moment, also after a failure."""
+    """One request on its way; `usage` and `timings` are right at any moment, also after a failure.
+
+    `request` is as the model reads it. `model` and `job` (of the first choice) are None until it is admitted, `raw` is
+    what the first choice came from.
+    """
 
     def __init__(
         self, pipeline: Pipeline, id: str, request: Request, clock: Callable[[], float] = time.monotonic
     ) -> None:
+        self.request = pipeline.read(request)
+        self.model: ModelInfo | None = None
+        self.job: Job | None = None
+        self.raw = Raw()
+        self.opens_in: Channel = "content"
         self._pipeline = pipeline
         self._id = id
-        self._request = request
         self._clock = clock
         self._begun = clock()
         self._prefill_begun: float | None = None
@@ -114,20 +158,37 @@ class Run:
         self._prompt_tokens: dict[int, int] = {}
         self._cached_tokens: dict[int, int] = {}
         self._miss: Miss | None = None
+        self._parted: Callable[[], object] = lambda: None
         self._choices: dict[int, Choice] = {}
         self._expected = len(request.texts or (None,)) * request.n
+        self.priority = request.priority
 
     @property
     def usage(self) -> Usage:
         """Prompts count once, however many choices are drawn for them."""
         choices = self._choices.values()
-        firsts = range(0, self._expected, self._request.n)
+        firsts = range(0, self._expected, self.request.n)
         return Usage(
             prompt_tokens=sum(self._prompt_tokens.get(first, 0) for first in firsts),
             cached_tokens=sum(self._cached_tokens.get(first, 0) for first in firsts),
             completion_tokens=sum(choice.tokens for choice in choices),
             reasoning_tokens=sum(choice.reasoning_tokens for choice in choices),
         )
+
+    @property
+    def prompt(self) -> ChatPrompt | TextPrompt:
+        """The first one."""
+        return prompts(self.request)[0]
+
+    @property
+    def rendered(self) -> int | None:
+        """How many tokens the first prompt had for the engine; None: it has not taken it."""
+        return self._prompt_tokens.get(0)
+
+    @property
+    def cached(self) -> int | None:
+        """How many of them came from the cache; None: it has not begun with them."""
+        return self._cached_tokens.get(0)
 
     @property
     def timings(self) -> Timings:
@@ -137,6 +198,15 @@ class Run:
             ttft=self._first_token and self._first_token - self._begun,
             total=now - self._begun,
         )
+
+    def prioritise(self, priority: Priority) -> bool:
+        """Let its jobs go first or last from now on; False when the answer has begun, which is too late for that."""
+        if self._first_token is not None:
+            return False
+        self.priority = priority
+        for index in range(self._expected):
+            self._pipeline.engine.prioritise(job_id(self._id, index), priority)
+        return True
 
     async def miss(self) -> dict[str, Any] | None:
         """Why no more of the first prompt came from the cache, and in which field (`where`; None: that can't be told).
@@ -150,55 +220,68 @@ class Run:
         return known | {"where": await self._where(miss.at) if miss.reason != "new" else None}
 
     async def _where(self, at: int) -> str | None:
-        request, engine = self._request, self._pipeline.engine
+        request, engine = self.request, self._pipeline.engine
         if not request.messages:
             return "prompt"
         try:
-            text, tokens = await engine.tokenize(ChatPrompt(request.messages, request.tools, request.template))
+            text, tokens = await engine.tokenize(self.prompt)
             return field_at(request, text, len(await engine.detokenize(tokens[:at])))
         except ApiError:  # the engine is gone or has another model by now
             return None
 
-    async def deltas(self) -> AsyncGenerator[tuple[Delta, ...], None]:
+    async def deltas(self, parted: Callable[[], object] = lambda: None) -> AsyncGenerator[tuple[Delta, ...], None]:
         """Started first, a Finish for each choice, one of them last. What is ready together comes together.
 
-        Closing it early cancels the jobs.
+        Closing it early cancels the jobs. `parted` is called when much of the first prompt has to be computed although
+        an earlier one began like it: `miss` is worth its while then.
 
         Raises:
             ApiError: as `Engine.run` and `Pipeline.admit`. Before Started it is the answer to the whole request.
         """
-        engine = self._pipeline.engine
         with self._pipeline.admit(self._expected) as model:
-            jobs = self._pipeline.jobs(self._id, self._request, model)
-            async with aclosing(interleaved([engine.run(job) for job in jobs])) as batches:
-                async for index, batch in batches:
-                    deltas = [delta for output in batch for delta in await self._take(index, output, model)]
-                    if deltas:
-                        yield tuple(joined(deltas))
-                    if self._over:
-                        return
-        raise EngineFailed("the engine ended this answer without finishing it")
+            self._parted = parted
+            jobs = self._pipeline.jobs(self._id, self.request, model, self.priority)
+            self.model, self.job = model, jobs[0]
+            answers = [self._answer(index, job, model) for index, job in enumerate(jobs)]
+            async with aclosing(interleaved(answers)) as batches:
+                async for _, deltas in batches:
+                    yield tuple(joined(deltas))
 
-    @property
-    def _over(self) -> bool:
-        return len(self._choices) == self._expected and all(choice.finish for choice in self._choices.values())
+    async def _answer(self, index: int, job: Job, model: ModelInfo) -> AsyncGenerator[list[Delta], None]:
+        """One choice; its job ends with it, whether the engine is done or not."""
+        async with aclosing(self._pipeline.engine.run(job)) as batches:
+            async for batch in batches:
+                if deltas := [delta for output in batch for delta in await self._take(index, output, model)]:
+                    yield deltas
+                if index in self._choices and self._choices[index].finish:
+                    return
+        raise EngineFailed("the engine ended this answer without finishing it")
 
     async def _take(self, index: int, output: Output, model: ModelInfo) -> list[Delta]:
         match output:
             case Rendered(prompt_tokens=tokens, opens_in=channel):
                 first = not self._choices
+                self.opens_in = self.opens_in if index else channel
                 self._prompt_tokens[index] = tokens
                 parse = partial(self._pipeline.engine.parse_calls, job_id(self._id, index))
-                dialect = model.dialect if self._request.messages else PLAIN
-                self._choices[index] = Choice(index, self._request, dialect, channel, parse)
+                dialect = model.dialect if self.request.messages else PLAIN
+                self._choices[index] = Choice(index, self.request, dialect, channel, parse)
                 return [Started(tokens)] if first else []
-            case Prefill(cached=cached, miss=miss):
+            case Prefill():
                 self._prefill_begun = self._prefill_begun or self._clock()
-                self._cached_tokens[index] = cached
-                self._miss = self._miss or (None if index else miss)
+                self._cached_tokens[index] = output.cached
+                if output.miss and not index:
+                    self._missed(output.miss, output.total - output.cached)
                 return []
             case Piece():
+                if not index:
+                    self.raw.take(output)
                 return await self._read(index, output)
+
+    def _missed(self, miss: Miss, tokens: int) -> None:
+        self._miss = miss
+        if miss.reason != "new" and tokens >= _DEAR:
+            self._parted()
 
     async def _read(self, index: int, piece: Piece) -> list[Delta]:
         choice = self._choices[index]

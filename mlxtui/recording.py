@@ -99,12 +99,13 @@ def redacted(exchange: RecordedExchange) -> RecordedExchange:
     path = _SECRET_QUERY.sub(rf"\1={REDACTED}", request.path)
     return replace(
         exchange,
-        request=replace(request, path=path, headers=_without_secrets(request.headers)),
-        response=replace(response, headers=_without_secrets(response.headers)),
+        request=replace(request, path=path, headers=without_secrets(request.headers)),
+        response=replace(response, headers=without_secrets(response.headers)),
     )
 
 
-def _without_secrets(headers: Headers) -> Headers:
+def without_secrets(headers: Headers) -> Headers:
+    """Those that carry credentials keep only their names."""
     return tuple((name, REDACTED if name.lower() in SECRET_HEADERS else value) for name, value in headers)
 
 

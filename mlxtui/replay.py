@@ -24,6 +24,7 @@ from mlxtui.errors import UserError
 from mlxtui.recorded import RecordedEvent, RecordedExchange, RecordedRequest, RecordedResponse, Recording, runs_by_job
 from mlxtui.recording import REDACTED
 from mlxtui.server.app import create_app
+from mlxtui.server.downloads import Downloads
 from mlxtui.server.ledger import Ledger
 from mlxtui.server.recorder import Answer
 from mlxtui.settings import Settings
@@ -80,9 +81,10 @@ async def _replay(recorded: Recording) -> list[Replayed]:
     runs = runs_by_job(exchanges)
     bus = Bus()
     engine = ReplayEngine(runs, model_from_json(recorded.header.model), None, bus.publish)
-    ledger = Ledger(bus.publish)
+    settings = _settings(exchanges)
+    ledger = Ledger(bus.publish, settings.keep_requests)
     store = Store()
-    app = create_app(engine, bus, ledger, _settings(exchanges), lambda: None, store)
+    app = create_app(engine, bus, ledger, settings, lambda: None, store, Downloads(bus.publish))
     await engine.start()
     ids: dict[str, str] = {}
     tasks: dict[str, asyncio.Task[Replayed]] = {}

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from mlxtui.events import Outcome, PrefillProgress, RequestFinished
+from mlxtui.types import Priority
 
 RowState = Literal["queued", "prefill", "decode", "done"]
 
@@ -45,6 +46,7 @@ class Row:
     status: int = 0
     outcome: Outcome | None = None
     error: str | None = None
+    priority: Priority = "normal"
     recent: list[list[int]] = field(default_factory=list)
     """[bucket, tokens] of the last WINDOW buckets, oldest first."""
 

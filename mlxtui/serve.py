@@ -34,6 +34,7 @@ from mlxtui.recording import Writer
 from mlxtui.server import replayed
 from mlxtui.server.app import create_app
 from mlxtui.server.console import Console, Printer
+from mlxtui.server.downloads import Downloads
 from mlxtui.server.ledger import Ledger
 from mlxtui.server.recorder import Recorder, RecordingEngine
 from mlxtui.settings import Settings
@@ -65,7 +66,8 @@ class _Server:
     async def run(self) -> None:
         self._stopping, self._hurry = asyncio.Event(), asyncio.Event()
         self._bus = Bus()
-        self._ledger = Ledger(self._publish)
+        self._ledger = Ledger(self._publish, self._settings.keep_requests)
+        self._downloads = Downloads(self._publish)
         logger = logs.configure(self._settings, self._bus.publish_threadsafe)
         store = _store(self._settings)
         await store.open()
@@ -76,6 +78,7 @@ class _Server:
         try:
             await self._serve(app, _config(self._listener, logger))
         finally:
+            await self._downloads.close()
             await engine.close()
             await store.close()
             self._printer.close()
@@ -88,7 +91,7 @@ class _Server:
         played = recording.read(settings.replay) if settings.replay else None
         engine = _replay(played, settings, self._publish) if played else EngineProcess(settings, self._publish)
         taped = RecordingEngine(engine) if settings.record else None
-        app = create_app(taped or engine, self._bus, self._ledger, settings, self._stop, store)
+        app = create_app(taped or engine, self._bus, self._ledger, settings, self._stop, store, self._downloads)
         if played:
             replayed.install(app, played)
         if settings.record and taped:

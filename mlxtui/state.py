@@ -12,7 +12,9 @@ from dataclasses import dataclass, field, fields
 from itertools import chain, islice
 from typing import Any, Literal
 
+from mlxtui.download import Download
 from mlxtui.events import (
+    Downloading,
     EngineDown,
     EngineStep,
     Event,
@@ -20,7 +22,10 @@ from mlxtui.events import (
     LogLevel,
     ModelLoading,
     ModelReady,
+    ModelUnloaded,
+    PromptParted,
     RequestFinished,
+    RequestPrioritised,
     RequestQueued,
     RequestReceived,
     ServerStarted,
@@ -28,12 +33,14 @@ from mlxtui.events import (
 )
 from mlxtui.row import BUCKET, Row, RowState
 from mlxtui.totals import Totals
+from mlxtui.types import PRIORITIES
 
-ModelStatus = Literal["none", "loading", "ready", "down"]
+ModelStatus = Literal["none", "loading", "ready", "down", "unloaded"]
 
-FINISHED_KEPT = 500
+FINISHED_KEPT = 2000  # a snapshot with them is 1.2 MB and costs the server 30 ms
 LOG_KEPT = 500
-SECONDS_KEPT = 60
+SECONDS_KEPT = 300
+DOWNLOADS_KEPT = 20  # that have ended
 RECENT = 100  # finished requests that percentiles and the hit rate look at
 
 
@@ -76,11 +83,18 @@ class Memory:
 
 @dataclass(slots=True)
 class Second:
-    """Tokens of one second of Unix time `at`."""
+    """Tokens of one second of Unix time `at`, and the memory at its end.
+
+    `prompt` and `cached` are tokens of the prompts whose prefill began in it, and how many of those were reused.
+    """
 
     at: int
     decode: int = 0
     prefill: int = 0
+    prompt: int = 0
+    cached: int = 0
+    active_bytes: int = 0
+    cache_bytes: int = 0
 
 
 @dataclass(slots=True)
@@ -115,6 +129,7 @@ class State:
     finished: deque[Row] = field(default_factory=_rows)
     seconds: deque[Second] = field(default_factory=_seconds)
     log: deque[LogLine] = field(default_factory=_lines)
+    downloads: dict[str, Download] = field(default_factory=dict)
 
     def row(self, request: str) -> Row | None:
         """The row of this request, live or finished (the newest, should an id come twice)."""
@@ -125,9 +140,10 @@ class State:
         return sum(row.state in states for row in self.requests.values())
 
     def queue(self) -> dict[str, int]:
-        """Position of each waiting request, from 1."""
-        waiting = (row.id for row in self.requests.values() if row.state == "queued")
-        return {request: position for position, request in enumerate(waiting, 1)}
+        """Position of each waiting request, from 1: the high ones before the normal and the low ones."""
+        waiting = [row for row in self.requests.values() if row.state == "queued"]
+        waiting.sort(key=lambda row: PRIORITIES.index(row.priority))
+        return {row.id: position for position, row in enumerate(waiting, 1)}
 
     def rates(self, now: float) -> tuple[float, float]:
         """Decode and prefill tokens per second over the last two whole seconds."""
@@ -135,11 +151,15 @@ class State:
         recent = [s for s in islice(reversed(self.seconds), 4) if last - 2 <= s.at < last]
         return sum(s.decode for s in recent) / 2, sum(s.prefill for s in recent) / 2
 
-    def history(self, now: float) -> list[tuple[int, int]]:
-        """(decode, prefill) tokens of each of the last 60 whole seconds, oldest first."""
+    def history(self, now: float, seconds: int = SECONDS_KEPT) -> list[Second]:
+        """Each of the last whole seconds, oldest first; while nothing happens, memory stays as it was."""
         last = int(now)
-        known = {s.at: (s.decode, s.prefill) for s in self.seconds}
-        return [known.get(at, (0, 0)) for at in range(last - SECONDS_KEPT, last)]
+        known = {second.at: second for second in self.seconds}
+        found, before = [], Second(0)
+        for at in range(last - SECONDS_KEPT, last):
+            before = known.get(at) or Second(at, active_bytes=before.active_bytes, cache_bytes=before.cache_bytes)
+            found.append(before)
+        return found[-seconds:]
 
     def ttft(self, *quantiles: float) -> list[float | None]:
         """Quantiles (0..1, nearest rank) of the time to first token, over recent and live requests."""
@@ -158,14 +178,15 @@ class State:
     def to_json(self) -> dict[str, Any]:
         """Everything, as JSON objects and arrays."""
         return {
-            "server": _flat(self.server),
-            "model": _flat(self.model),
-            "memory": _flat(self.memory),
+            "server": flat(self.server),
+            "model": flat(self.model),
+            "memory": flat(self.memory),
             "totals": self.totals.to_json(),
-            "requests": [_flat(row) for row in self.requests.values()],
-            "finished": [_flat(row) for row in self.finished],
-            "seconds": [_flat(second) for second in self.seconds],
-            "log": [_flat(line) for line in self.log],
+            "requests": [flat(row) for row in self.requests.values()],
+            "finished": [flat(row) for row in self.finished],
+            "seconds": [flat(second) for second in self.seconds],
+            "log": [flat(line) for line in self.log],
+            "downloads": [flat(download) for download in self.downloads.values()],
         }
 
     @classmethod
@@ -186,12 +207,14 @@ class State:
             state.finished.extend(Row(**row) for row in data["finished"])
             state.seconds.extend(Second(**second) for second in data["seconds"])
             state.log.extend(LogLine(**line) for line in data["log"])
+            state.downloads = {download["model"]: Download(**download) for download in data["downloads"]}
         except (TypeError, KeyError) as error:
             raise ValueError(f"not a state of this version of mlxtui: {error}") from error
         return state
 
 
-def _flat(value: Any) -> dict[str, Any]:
+def flat(value: Any) -> dict[str, Any]:
+    """A part of the state, such as a Row, as a JSON object."""
     flat = {f.name: getattr(value, f.name) for f in fields(value)}
     if isinstance(value, Row):
         flat["recent"] = [list(bucket) for bucket in value.recent]
@@ -209,13 +232,22 @@ def fold(state: State, event: Event) -> None:
             _queued(state, event)
         case RequestFinished():
             _finished(state, event)
+        case RequestPrioritised(id=request, priority=priority):
+            if row := state.requests.get(request):
+                row.priority = priority
+        case PromptParted(t=t, id=request, at=at, where=where):
+            _log(state, t, "info", f"parts from an earlier prompt after token {at:,}, in {where}", request)
         case Logged(t=t, level=level, message=message, request=about):
             _log(state, t, level, message, about)
+        case Downloading():
+            _downloading(state, event)
         case _:
             _lifecycle(state, event)
 
 
-def _lifecycle(state: State, event: ServerStarted | ServerStopping | ModelLoading | ModelReady | EngineDown) -> None:
+def _lifecycle(
+    state: State, event: ServerStarted | ServerStopping | ModelLoading | ModelReady | ModelUnloaded | EngineDown
+) -> None:
     match event:
         case ServerStarted(t=t):
             state.server = Server(event.version, event.url, event.pid, t, event.max_running, event.memory_bytes)
@@ -224,16 +256,41 @@ def _lifecycle(state: State, event: ServerStarted | ServerStopping | ModelLoadin
             state.server.stopping = True
             _log(state, t, "warning", f"stopping: running requests have {grace:g} s")
         case ModelLoading(t=t, model=name, detail=detail):
-            state.model, state.memory = Model(name, "loading", detail, since=t), Memory()
+            state.model = Model(name, "loading", detail, since=t)
+            _freed(state, t)
             _log(state, t, "info", f"loading {name}: {detail}" if detail else f"loading {name}")
         case ModelReady():
             _ready(state, event)
+        case ModelUnloaded(t=t, detail=detail):
+            state.model, state.memory = Model("", "unloaded", detail, since=t), Memory()
+            _log(state, t, "info", "no model is loaded any more")
         case EngineDown(t=t, detail=detail, retry_in=retry_in):
-            model, state.memory = state.model, Memory()
+            model = state.model
+            _freed(state, t)
             model.status, model.detail, model.since = "down", detail, t
             model.retry_at = None if retry_in is None else t + retry_in
             again = "no further try" if retry_in is None else f"next try in {retry_in:g} s"
             _log(state, t, "error", f"engine down: {detail} ({again})")
+
+
+def _freed(state: State, t: float) -> None:
+    """The worker that held it is gone."""
+    state.memory = Memory()
+    second = _second(state, int(t))
+    second.active_bytes = second.cache_bytes = 0
+
+
+def _downloading(state: State, event: Downloading) -> None:
+    known = state.downloads.get(event.model)
+    if known is None or known.status != "running":
+        state.downloads.pop(event.model, None)
+        known = state.downloads[event.model] = Download(event.model, event.t, event.t)
+        for old in [name for name, each in state.downloads.items() if each.status != "running"][:-DOWNLOADS_KEPT]:
+            del state.downloads[old]
+    known.take(event)
+    if event.status != "running":
+        ended = f"{event.status}: {event.detail}" if event.detail else event.status
+        _log(state, event.t, "error" if event.status == "failed" else "info", f"download of {event.model} {ended}")
 
 
 def _ready(state: State, event: ModelReady) -> None:
@@ -265,10 +322,14 @@ def _step(state: State, step: EngineStep) -> None:
     memory.active_bytes, memory.peak_bytes = step.active_bytes, step.peak_bytes
     memory.cache_bytes, memory.cache_entries = step.cache_bytes, step.cache_entries
     second = _second(state, int(step.t))
+    second.active_bytes, second.cache_bytes = step.active_bytes, step.cache_bytes
     for progress in step.prefills:
         row = state.requests.get(progress.id)
-        if row is not None:
-            second.prefill += row.prefilled(progress, step.t)
+        if row is None:
+            continue
+        if row.prefill_started is None:
+            second.prompt, second.cached = second.prompt + progress.total, second.cached + progress.cached
+        second.prefill += row.prefilled(progress, step.t)
     bucket = int(step.t / BUCKET)
     for decoded in step.decoded:
         row = state.requests.get(decoded.id)

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Role = Literal["system", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "tool_calls"]
 Channel = Literal["content", "reasoning"]
+Priority = Literal["high", "normal", "low"]
+PRIORITIES: tuple[Priority, ...] = get_args(Priority)
+"""The first one first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,7 @@ class Request:
     tokens that were drawn.
     `reasoning_budget`: tokens of reasoning after which the model is made to answer.
     `template` holds keyword arguments for the chat template (`enable_thinking`, `reasoning_effort`, ...).
+    `priority`: who is served first where not all can be.
     """
 
     model: str
@@ -157,6 +161,7 @@ class Request:
     top_logprobs: int | None = None
     constraint: Constraint | None = None
     reasoning_budget: int | None = None
+    priority: Priority = "normal"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from mlxtui import child
 from mlxtui.child import Child, own_server
 from mlxtui.client import NotThere, ServerClient, ServerUnreachable
 from mlxtui.errors import UserError
-from mlxtui.settings import Settings
+from mlxtui.picker import picked
+from mlxtui.settings import Settings, load_keys
 from mlxtui.status import status
 
 if TYPE_CHECKING:
@@ -26,16 +27,29 @@ __all__ = ["attach", "own_server", "run_up", "status"]
 GONE = 60.0  # seconds that a server gets to drain and end after it was asked to
 
 
-def run_up(settings: Settings, flags: Mapping[str, Any]) -> int:
+def run_up(settings: Settings, flags: Mapping[str, Any], readonly: bool = False) -> int:
     """Start a server with `flags`, watch it until the person leaves, then stop it or leave it running.
 
     Raises:
-        PortInUse: before anything is started.
+        PortInUse, SettingsError: before anything is started.
     """
+    keys = _keys()
+    if model := picked(settings, flags):
+        flags = {**flags, "model": model}
     server = child.start(settings, flags)
     from mlxtui.tui.app import run_dashboard  # loads while the server starts
 
-    return _after(run_dashboard(server.url, settings.api_key, True, server.failure), server, settings)
+    outcome = run_dashboard(server.url, settings.api_key, True, server.failure, readonly=readonly, keys=keys)
+    return _after(outcome, server, settings)
+
+
+def _keys() -> Mapping[str, str]:
+    keys = load_keys()
+    if not keys:
+        return {}
+    from mlxtui.tui.keymap import checked  # loads every screen: only who has keys of their own waits for it
+
+    return checked(keys)
 
 
 def _after(outcome: Outcome, server: Child, settings: Settings) -> int:
@@ -76,11 +90,11 @@ def _log(settings: Settings) -> str:
     return f"its log: {settings.log_file or settings.home / 'logs' / 'server.log'}"
 
 
-def attach(url: str, api_key: str | None) -> int:
+def attach(url: str, api_key: str | None, readonly: bool = False) -> int:
     """Open the dashboard on a server that runs already, wherever it is."""
     from mlxtui.tui.app import run_dashboard
 
-    outcome = run_dashboard(url, api_key, owns_server=False)
+    outcome = run_dashboard(url, api_key, owns_server=False, readonly=readonly, keys=_keys())
     if outcome.server == "stop":
         print("mlxtui: stopping the server…", end=" ", flush=True)
         asyncio.run(_shut_down(url, api_key))

@@ -10,18 +10,28 @@ from typing import Any
 
 from mlxtui.bus import Bus, Snapshot
 from mlxtui.events import to_json
+from mlxtui.kept import Cache
 
 
 class FakeServer:
-    """`bodies` is what GET /mlxtui/requests/{id} answers; `deltas` are streamed after an empty output snapshot."""
+    """`bodies` is what GET /mlxtui/requests/{id} answers, `looks` what its /prompt, /raw and /wire do, by id and word;
+    `deltas` are streamed after an empty output snapshot, those with "pieces" as raw ones.
+    `replies` are answers (status, body) by method and path; `said` has the body of every request.
+    """
 
     def __init__(self, bus: Bus | None = None, api_key: str | None = None) -> None:
         self.bus = bus or Bus()
         self.api_key = api_key
         self.bodies: dict[str, dict[str, Any]] = {}
+        self.looks: dict[tuple[str, str], dict[str, Any]] = {}
         self.deltas: dict[str, asyncio.Queue[dict[str, Any] | None]] = {}
         self.cancelled: list[str] = []
+        self.prioritised: list[tuple[str, str]] = []
+        self.cache = Cache()
+        self.changed: list[tuple[str, str]] = []
         self.seen: list[tuple[str, str, dict[str, str]]] = []
+        self.said: list[tuple[str, str, str]] = []
+        self.replies: dict[str, tuple[int, dict[str, Any]]] = {}
         self.raw_events: list[str] = []
         self.shut_down = asyncio.Event()
         self.url = ""
@@ -58,6 +68,10 @@ class FakeServer:
             method, path, _ = first.split(" ")
             headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines if line)}
             self.seen.append((method, path, headers))
+            body = await reader.readexactly(int(headers.get("content-length", 0)))
+            if path.endswith("/priority"):
+                self.prioritised.append((path.split("/")[-2], json.loads(body)["priority"]))
+            self.said.append((method, path, body.decode()))
             await self._answer(writer, method, path, headers)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
@@ -79,12 +93,23 @@ class FakeServer:
                 _reply(writer, 200, self.bodies[request])
             case ["GET", "mlxtui", "requests", request, "output"] if request in self.deltas:
                 await _stream(writer, self._output(request))
+            case ["GET", "mlxtui", "requests", request, what] if (request, what.partition("?")[0]) in self.looks:
+                _reply(writer, 200, self.looks[request, what.partition("?")[0]])
             case ["POST", "mlxtui", "requests", request, "cancel"] if request in self.bus.state.requests:
                 self.cancelled.append(request)
                 _reply(writer, 200, {"id": request, "cancelled": True})
+            case ["POST", "mlxtui", "requests", request, "priority"] if request in self.bus.state.requests:
+                _reply(writer, 200, {"id": request, "changed": True})
+            case ["GET", "mlxtui", "cache"]:
+                _reply(writer, 200, self.cache.to_json())
+            case ["POST" | "DELETE", "mlxtui", "cache", entry, *_] if entry in [kept.id for kept in self.cache.entries]:
+                self.changed.append((method, path))
+                _reply(writer, 200, self.cache.to_json())
             case ["POST", "mlxtui", "shutdown"]:
                 self.shut_down.set()
                 _reply(writer, 202, {})
+            case _ if f"{method} {path}" in self.replies:
+                _reply(writer, *self.replies[f"{method} {path}"])
             case _:
                 _reply(writer, 404, _error("there is no such request"))
         return None
@@ -102,7 +127,7 @@ class FakeServer:
     async def _output(self, request: str) -> AsyncIterator[str]:
         yield 'event: snapshot\ndata: {"reasoning": "", "content": "", "tool_calls": []}\n\n'
         while (delta := await self.deltas[request].get()) is not None:
-            yield f"event: delta\ndata: {json.dumps(delta)}\n\n"
+            yield f"event: {'raw' if 'pieces' in delta else 'delta'}\ndata: {json.dumps(delta)}\n\n"
         yield "event: end\ndata: {}\n\n"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -48,6 +49,13 @@ def test_the_key_travels_in_the_environment(tmp_path: Path, monkeypatch: pytest.
     assert seen["environ"]["MLXTUI_API_KEY"] == "secret"
     assert started.url.startswith("http://127.0.0.1:")
     assert tmp_path in started.errors.parents
+
+
+def test_nothing_is_imported_from_where_it_is_started(tmp_path: Path) -> None:
+    for name in ("mlxtui", "quart", "httpx2"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('code of a stranger ran')")
+    process = child._spawn(["--help"], os.environ, tmp_path / "err", tmp_path)
+    assert (process.wait(), (tmp_path / "err").read_text()) == (0, "")
 
 
 @pytest.mark.parametrize(

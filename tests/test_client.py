@@ -125,6 +125,17 @@ def test_a_missing_key_is_said() -> None:
     run(scene())
 
 
+def test_a_server_of_another_make_is_a_state_and_not_an_error() -> None:
+    async def scene() -> None:
+        async with FakeServer() as server:
+            client = ServerClient(f"{server.url}/other", backoff=FAST)
+            async with aclosing(client.follow()) as changes:
+                assert await anext(changes) == Link("connecting", "there is no such request")
+            await client.close()
+
+    run(scene())
+
+
 def test_another_version_is_said_and_served_where_it_can_be() -> None:
     async def scene() -> None:
         async with FakeServer() as server, client_of(server) as client:
@@ -200,6 +211,35 @@ def test_an_answer_grows_while_it_streams() -> None:
             assert answer == Answer("hm", "Paris", [Call(), Call("", "f", "{}")])
             with pytest.raises(NotThere):
                 await anext(client.output("gone"))
+
+    run(scene())
+
+
+MODEL: dict[str, Any] = {"id": "m", "name": "m", "source": "hub", "path": "/m", "size_bytes": 1, "weights_bytes": 1}
+MODEL |= {"architecture": "", "quantisation": "", "context_length": None, "fit": "fits"}
+HIT: dict[str, Any] = {"id": "m", "weights_bytes": 0, "fit": None, "downloads": 0, "updated": ""}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"models": None},
+        {"models": ["m"]},
+        {"models": [{"id": "m"}]},
+        {"models": [MODEL | {"fit": "hardly"}]},
+        {"models": [MODEL | {"source": "cloud"}]},
+        {"models": [HIT | {"fit": "hardly"}]},
+    ],
+    ids=str,
+)
+def test_an_answer_of_another_shape_is_a_sentence_too(answer: dict[str, Any]) -> None:
+    async def scene() -> None:
+        async with FakeServer() as server, client_of(server) as client:
+            server.replies = {f"GET /mlxtui/models{path}": (200, answer) for path in ("", "/search?q=m")}
+            for asked in (client.models(), client.search_hub("m")):
+                with pytest.raises(ServerUnreachable, match="use the same version for both"):
+                    await asked
 
     run(scene())
 

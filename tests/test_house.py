@@ -46,6 +46,19 @@ def test_functions_are_short() -> None:
     assert [where for lines, where in sizes if lines > 50] == []
 
 
+def test_no_process_of_ours_imports_from_where_it_is_started() -> None:
+    """`-m` alone puts the current directory first: a quart.py that lies there would run."""
+    words = [
+        (path.name, list(map(ast.unparse, getattr(node, "elts", None) or getattr(node, "args", []))))
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.List | ast.Tuple | ast.Call)
+    ]
+    started = [(name, each) for name, each in words if "'-m'" in each]
+    assert len(started) >= 6
+    assert [name for name, each in started if "'-P'" not in each] == []
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_every_module_opens_with_what_it_is(path: Path) -> None:
     source = path.read_text(encoding="utf-8")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlxtui.errors import SettingsError
-from mlxtui.settings import Settings, load_settings
+from mlxtui.settings import Settings, load_keys, load_settings
 
 
 def test_flags_win_over_environment_over_file_over_defaults(tmp_path: Path) -> None:
@@ -60,3 +60,17 @@ def test_a_directory_that_is_gone_has_no_file_of_settings(tmp_path: Path, monkey
     monkeypatch.chdir(gone)
     gone.rmdir()
     assert load_settings({"port": 1}, {}).port == 1
+
+
+def test_keys_are_no_setting_of_the_server(tmp_path: Path) -> None:
+    (tmp_path / "mlxtui.toml").write_text('port = 1111\n[keys]\n"home.sort" = "f5"\n')
+    assert load_settings({}, {}, tmp_path).port == 1111
+    assert load_keys(tmp_path) == {"home.sort": "f5"}
+    assert load_keys(tmp_path / "elsewhere") == {}
+
+
+@pytest.mark.parametrize("written", ["keys = 3", "[keys]\n'home.sort' = 5", "[keys]\nhome.sort = 'x'"])
+def test_keys_that_are_no_table_of_strings_are_said_to_be_none(tmp_path: Path, written: str) -> None:
+    (tmp_path / "mlxtui.toml").write_text(written)
+    with pytest.raises(SettingsError, match=r'\[keys\] in .*mlxtui.toml must have lines like "home.filter" = "f"'):
+        load_keys(tmp_path)

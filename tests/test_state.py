@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from mlxtui.events import (
     Decoded,
+    Downloading,
     EngineDown,
     EngineStep,
     Event,
     Logged,
     ModelLoading,
     ModelReady,
+    ModelUnloaded,
     PrefillProgress,
     RequestFinished,
     RequestQueued,
@@ -24,7 +26,7 @@ from mlxtui.events import (
     ServerStarted,
     ServerStopping,
 )
-from mlxtui.state import FINISHED_KEPT, State, fold
+from mlxtui.state import FINISHED_KEPT, LOG_KEPT, SECONDS_KEPT, State, fold
 
 
 def folded(*events: Event) -> State:
@@ -101,7 +103,7 @@ def test_every_figure_can_be_asked_for_at_any_time(events: tuple[Event, ...]) ->
     state = folded(*events)
     for now in (0.0, 50.0, 1e9):
         state.rates(now)
-        assert len(state.history(now)) == 60
+        assert len(state.history(now)) == SECONDS_KEPT
         for row in [*state.requests.values(), *state.finished]:
             row.rate(now), row.prefill_eta(now), row.cached_share(), row.stalled(now)
             assert all(seconds >= 0 for seconds in row.phases(now))
@@ -137,15 +139,25 @@ def test_tokens_per_second_is_of_the_last_two_seconds() -> None:
     assert row.stalled(12.5)
 
 
-def test_throughput_is_kept_per_second_and_only_for_a_minute() -> None:
+def test_throughput_is_kept_per_second_and_only_for_five_minutes() -> None:
     state = folded(
         received(0.0), step(1.0, PrefillProgress("a", 30, 100, 30)), step(1.9, PrefillProgress("a", 90, 100, 30))
     )
     fold(state, step(2.5, Decoded("a", 4)))
-    assert state.history(3.5)[-3:] == [(0, 0), (0, 60), (4, 0)]
+    assert [(s.at, s.decode, s.prefill) for s in state.history(3.5, 3)] == [(0, 0, 0), (1, 0, 60), (2, 4, 0)]
     assert state.rates(3.5) == (2.0, 30.0)
     fold(state, step(500.0, Decoded("a", 1)))
-    assert state.history(501.0) == [(0, 0)] * 59 + [(1, 0)]
+    history = state.history(501.0)
+    assert (len(history), history[-1].decode, sum(s.decode + s.prefill for s in history)) == (SECONDS_KEPT, 1, 1)
+
+
+def test_each_second_knows_what_came_from_the_cache_and_what_was_in_memory() -> None:
+    state = folded(received(1.0, "a"), received(1.0, "b"), step(1.5, PrefillProgress("a", 40, 100, 40)))
+    fold(state, step(2.5, PrefillProgress("a", 100, 100, 40), PrefillProgress("b", 0, 60, 0)))
+    fold(state, EngineDown(5.2, "killed", None))
+    seconds = state.history(7.0, 6)
+    assert [(s.prompt, s.cached) for s in seconds] == [(100, 40), (60, 0), (0, 0), (0, 0), (0, 0), (0, 0)]
+    assert [(s.active_bytes, s.cache_bytes) for s in seconds] == [*[(4, 6)] * 4, (0, 0), (0, 0)]
 
 
 def test_queue_positions_follow_the_order_of_arrival() -> None:
@@ -172,7 +184,7 @@ def test_finished_rows_and_log_are_bounded() -> None:
     for i in range(10_000):
         fold(state, received(float(i), str(i)))
         fold(state, finished(float(i), str(i), outcome="error", error="boom", status=500))
-    assert (len(state.finished), len(state.log), len(state.requests)) == (FINISHED_KEPT, FINISHED_KEPT, 0)
+    assert (len(state.finished), len(state.log), len(state.requests)) == (FINISHED_KEPT, LOG_KEPT, 0)
     assert (state.totals.requests, state.totals.failed) == (10_000, 10_000)
 
 
@@ -197,3 +209,28 @@ def test_a_state_of_another_version_is_said_to_be_one() -> None:
     data = State().to_json() | {"server": {"colour": "blue"}}
     with pytest.raises(ValueError, match="not a state of this version"):
         State.from_json(data)
+
+
+def test_a_download_is_followed_from_where_it_went_on() -> None:
+    state = State()
+    for t, done in ((1.0, 0), (2.0, 0), (3.0, 400), (5.0, 800)):
+        fold(state, Downloading(t, "org/m", "running", done, 1000 if t > 2 else 0))
+    download = state.downloads["org/m"]
+    assert (download.rate, download.left) == (200.0, 1.0)
+    fold(state, Downloading(6.0, "org/m", "failed", 800, 1000, "no room"))
+    assert (state.downloads["org/m"].status, state.log[-1].level) == ("failed", "error")
+    assert state.log[-1].message == "download of org/m failed: no room"
+    fold(state, Downloading(7.0, "org/m", "running", 0, 0))
+    assert (state.downloads["org/m"].status, state.downloads["org/m"].rate) == ("running", None)
+    assert State.from_json(state.to_json()) == state
+    for number in range(50):
+        fold(state, Downloading(8.0, f"org/{number}", "done", 1, 1))
+    assert len(state.downloads) <= 22
+
+
+def test_an_unloaded_model_leaves_nothing() -> None:
+    state = State()
+    fold(state, ModelReady(1.0, "m", 4096, 1, 1, "cpu", 0.1))
+    fold(state, ModelUnloaded(2.0, "it was too big"))
+    assert (state.model.name, state.model.status, state.model.detail) == ("", "unloaded", "it was too big")
+    assert state.memory.active_bytes == 0

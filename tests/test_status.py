@@ -7,10 +7,15 @@ import json
 from typing import Any
 
 import pytest
+from textual.geometry import Size
 
 from mlxtui import up
+from mlxtui.client import Link
 from mlxtui.status import status, table
 from mlxtui.tui.app import Outcome
+from mlxtui.tui.text import plain
+from mlxtui.tui.view import View
+from mlxtui.tui.widgets.header import header
 from tests.fake_server import FakeServer
 from tests.tui.scene import NOW, busy
 
@@ -33,6 +38,25 @@ def test_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert "3 running, 3 queued" in lines[1]
     assert lines[3].split()[:3] == ["ID", "STATE", "PROMPT"]
     assert len(lines) == 4 + 11
+
+
+def test_the_table_tells_what_the_header_tells() -> None:
+    state = busy()
+    painted = header(View(state, NOW, Link("connected"), "http://127.0.0.1:8080"), Size(200, 1))
+    told = plain(painted.lines[0])
+    said = " ".join(table(state, NOW, 200)[:2])
+    for figure in (
+        "Qwen3-4B-4bit",
+        "3 running",
+        "3 queued",
+        "41.0 tok/s",
+        "127.0.0.1:8080",
+        "up 1h12m",
+        "4.1 GB",
+        "45%",
+    ):
+        assert figure in told
+        assert figure in said
 
 
 def test_json_is_the_whole_state(capsys: pytest.CaptureFixture[str]) -> None:

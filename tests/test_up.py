@@ -38,7 +38,7 @@ def test_what_becomes_of_the_server(
     if source != IDLE:
         server.process.wait()
     monkeypatch.setattr(child, "start", lambda *_: server)
-    monkeypatch.setattr("mlxtui.tui.app.run_dashboard", lambda *_: outcome)
+    monkeypatch.setattr("mlxtui.tui.app.run_dashboard", lambda *_, **__: outcome)
     assert up.run_up(Settings(home=tmp_path), {}) == code
     assert (server.process.poll() is None) == alive
     assert said in "".join(capsys.readouterr())

@@ -32,6 +32,7 @@ from mlxtui.engine.interface import Job
 from mlxtui.engine.replay import ReplayEngine
 from mlxtui.serve import _config
 from mlxtui.server.app import create_app
+from mlxtui.server.downloads import Downloads
 from mlxtui.server.ledger import Ledger
 from mlxtui.settings import Settings
 from mlxtui.store.database import Store
@@ -156,7 +157,9 @@ async def serve_scripted(path: Path) -> None:
 
     bus, store = Bus(), Store(path)
     engine = ReplayEngine.scripted(WORDS, pace=pace)
-    app = create_app(engine, bus, Ledger(bus.publish), Settings(), lambda: None, store)
+    settings = Settings()
+    ledger = Ledger(bus.publish, settings.keep_requests)
+    app = create_app(engine, bus, ledger, settings, lambda: None, store, Downloads(bus.publish))
     await store.open()
     await engine.start()
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -1,12 +1,12 @@
 """Models that benchmarks can count on, as ordinary model directories: answers never end by themselves.
 
-Without --endless: a qwen3 of random weights, 64 M parameters as it stands, with the embedded model's tokenizer and chat
+Without --endless: a qwen3 of random weights, 63 M parameters as it stands, with the embedded model's tokenizer and chat
 template. Its output layer knows ordinary text only: no end of sequence, no marker of a tool call or a thought, no half
 of a character. So each token is a piece of text that a client sees at once.
 
 With --endless MODEL: a copy of that model whose end of sequence is a token it does not say.
 
-    uv run python tools/mid_model.py DIRECTORY [--layers 12] [--width 640] [--seed 7]
+    uv run python tools/mid_model.py DIRECTORY [--layers 8] [--width 768] [--seed 7]
     uv run python tools/mid_model.py DIRECTORY --endless mlxtui-tiny
 """
 
@@ -20,7 +20,7 @@ from typing import Any
 
 from mlxtui.engine.worker.locate import EMBEDDED, find
 
-HEAD = 64
+HEAD = 128
 COPIED = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json")
 
 
@@ -86,8 +86,8 @@ def endless(name: str, directory: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("directory", type=Path)
-    parser.add_argument("--layers", type=int, default=12)
-    parser.add_argument("--width", type=int, default=640, help=f"a multiple of {HEAD}")
+    parser.add_argument("--layers", type=int, default=8)
+    parser.add_argument("--width", type=int, default=768, help=f"a multiple of {HEAD}")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--endless", metavar="MODEL", help="copy this model instead of making one")
     asked = parser.parse_args()

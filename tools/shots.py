@@ -1,6 +1,7 @@
-"""Screenshots of the dashboard under real load: a real server, real requests through the official client, real rows.
+"""Screenshots of every screen under real load: a real server, real requests through the official client, real rows.
 
-Writes docs/dashboard.svg and docs/inspector.svg. Nothing in them is made up: run it again and the figures differ.
+Writes docs/dashboard.svg (the home screen), docs/inspector.svg and one for each other screen by its name. Nothing in
+them is made up: run it again and the figures differ.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import re
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +21,7 @@ from mlxtui import child
 from mlxtui.client import ServerClient
 from mlxtui.settings import EMBEDDED_MODEL, Settings
 from mlxtui.tui.app import Dashboard
+from mlxtui.tui.places import PLACES
 from mlxtui.tui.widgets.requests import RequestsTable
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -32,6 +35,12 @@ QUESTIONS = (
     "Think step by step: what is 12 plus 30?",
 )
 WEATHER = "What is the weather in Paris?"
+PREPARED: dict[str, tuple[str, ...]] = {
+    "chat": (*"What is the capital of France?", "enter"),
+    "check": ("r",),
+}
+"""Keys to press on a screen that shows nothing by itself; it gets twenty times as long."""
+HISTORY = "I am on a journey.\nLast week I was in Rome and in Milan, now I go to France.\nTell me what to pack.\n"
 LOOKED_INTO = "aider"
 TOOL = {
     "type": "function",
@@ -41,7 +50,8 @@ TOOL = {
         "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
     },
 }
-LOAD_SECONDS = 45.0
+LOAD_SECONDS = 90.0
+SETTLED = 1.5  # seconds for a screen to fetch what it shows
 STREAMS = 11
 
 
@@ -106,26 +116,34 @@ async def shoot(url: str) -> None:
     async with app.run_test(size=SIZE) as pilot:
         await asyncio.sleep(LOAD_SECONDS)
         save(app, "dashboard")
-        await weather(url)
+        for place in PLACES[1:]:
+            await pilot.press(place.key, *PREPARED.get(place.mode, ()))
+            await asyncio.sleep(SETTLED * (20 if place.mode in PREPARED else 1))
+            save(app, place.mode)
+            await app.action_go("home")
+        for day in ("Monday", "Tuesday"):
+            await weather(url, day)
         await asyncio.sleep(1)
-        called = next(row for row in app.client.state.finished if row.client.startswith(LOOKED_INTO))
+        called = next(row for row in reversed(app.client.state.finished) if row.client.startswith(LOOKED_INTO))
         app.post_message(RequestsTable.Inspected(called.id))
+        await asyncio.sleep(1)
+        await pilot.press("p", "d")
         await asyncio.sleep(1)
         await pilot.pause()
         save(app, "inspector")
         app.exit()
 
 
-async def weather(url: str) -> None:
-    """One request whose answer is a tool call, to look into."""
+async def weather(url: str, day: str) -> None:
+    """A request whose answer is a tool call, to look into; all of its prompt but the end is that of another day's."""
     client = openai.AsyncOpenAI(
         base_url=f"{url}/v1", api_key="unused", default_headers={"user-agent": f"{LOOKED_INTO}/0.90"}
     )
     await client.chat.completions.create(
         model=EMBEDDED_MODEL,
         messages=[
-            {"role": "system", "content": "You are a helpful assistant."},
-            {"role": "user", "content": WEATHER},
+            {"role": "system", "content": "You are a helpful assistant. Answer in short sentences and use the tools."},
+            {"role": "user", "content": f"{HISTORY} Today is {day}. {WEATHER}"},
         ],
         tools=[TOOL],  # type: ignore[list-item]
         temperature=0,
@@ -133,9 +151,12 @@ async def weather(url: str) -> None:
 
 
 def save(app: Dashboard, name: str) -> None:
+    """Where this repository lies is nobody's business."""
     app.draw()
     path = DOCS / f"{name}.svg"
-    path.write_text(app.export_screenshot(title="mlxtui", simplify=True), encoding="utf-8")
+    picture = app.export_screenshot(title="mlxtui", simplify=True)
+    here = re.escape(str(DOCS.parent))
+    path.write_text(re.sub(rf' textLength="[^"]*"([^>]*>[^<]*){here}', r"\1~", picture), encoding="utf-8")
     print(path.relative_to(DOCS.parent))
 
 

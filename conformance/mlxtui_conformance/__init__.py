@@ -1,11 +1,5 @@
-"""Does an endpoint keep the promises of the OpenAI API? Options go in, a report and an exit code come out.
+"""Does an endpoint keep the promises of the OpenAI API? `app.main` takes Options, prints a report, gives an exit code.
 
-Knows nothing of mlxtui: any server is checked from outside, through the official client.
+Knows nothing of mlxtui: any server is checked from outside, through the official client. Importing
+this package loads none of it, for pytest looks in here at every start.
 """
-
-from __future__ import annotations
-
-from .app import main
-from .options import Options
-
-__all__ = ["Options", "main"]

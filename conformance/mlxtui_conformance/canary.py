@@ -14,7 +14,7 @@ import httpx2
 from .context import Context, Shared
 from .shapes import show
 from .talk import CHAT, body
-from .target import Limits, Target, base_url
+from .target import Target
 from .wire import Deadline, Reply
 
 GREETING = 8.0  # seconds for the model list, which costs a server nothing
@@ -37,14 +37,15 @@ class Canary:
     warnings: tuple[str, ...]
 
 
-def examine(url: str, shared: Shared, limits: Limits, key: str | None, model: str | None, warmup: float) -> Canary:
+def examine(aimed: Target, shared: Shared, model: str | None, warmup: float) -> Canary:
     """Look at a server before checking it: is it there, does it answer, does it answer anything?
 
-    Raises Unusable. `warmup` is the patience, in seconds, for the first token: a lazy server
-    loads its model then.
+    Raises Unusable. `aimed` lacks what the server itself tells: model (unless `model` is wanted)
+    and context. `warmup` is the patience, in seconds, for the first token: a lazy server loads
+    its model then.
     """
     until = Deadline.after(warmup)
-    target, listed = _model(Target(base_url(url), model or "default", key, None, limits), shared, model)
+    target, listed = _model(aimed, shared, model)
     nonsense = _answer(target, shared, GLANCE, "GET", "/conformance-canary").status
     refusal = first_token(target, shared, max(until.left(), min(warmup, GLANCE)))
     while refusal.startswith("503") and until.left() > 0:  # it is loading its model, and says so
@@ -68,7 +69,7 @@ def _model(target: Target, shared: Shared, wanted: str | None) -> tuple[Target, 
     """The target with its model and context length filled in, and whether any model is listed."""
     models = _listed(_answer(target, shared, GREETING, "GET", "/models"))
     named = {str(entry["id"]): entry for entry in reversed(models)}
-    model = wanted or (str(models[0]["id"]) if models else target.model)
+    model = wanted or (str(models[0]["id"]) if models else "default")
     return replace(target, model=model, context=_length(named.get(model, {}))), bool(models)
 
 
@@ -82,7 +83,7 @@ def first_token(target: Target, shared: Shared, patience: float) -> str:
         try:
             reply = ctx.post(CHAT, request)
         except httpx2.TransportError as error:
-            why = _why(error, patience)
+            why = _why(error, target, patience)
             raise Unusable(f"{target.base}{CHAT} is not answered: {why}") from error
     return "" if reply.status == 200 else reply.brief
 
@@ -92,17 +93,29 @@ def _answer(target: Target, shared: Shared, patience: float, method: str, path: 
         try:
             reply = ctx.send(method, path)
         except (httpx2.TransportError, httpx2.InvalidURL) as error:
-            raise Unusable(f"{target.base} is not there: {_why(error, patience)}") from error
+            raise Unusable(f"{target.base} is not there: {_why(error, target, patience)}") from error
     if reply.status in (401, 403):
         hint = "another --api-key" if target.key else "--api-key"
         raise Unusable(f"{target.base} wants {hint}: {reply.brief}")
     return reply
 
 
-def _why(error: Exception, patience: float) -> str:
-    if isinstance(error, httpx2.TimeoutException):
-        return f"no answer within {patience:g} s"
-    return str(error) or type(error).__name__
+def _why(error: Exception, target: Target, patience: float) -> str:
+    """One line that names the fix where there is one."""
+    text = str(error) or type(error).__name__
+    secure = target.base.startswith("https:")
+    match error:
+        case httpx2.TimeoutException():
+            return f"no answer within {patience:g} s"
+        case httpx2.ConnectError() if "CERTIFICATE_VERIFY_FAILED" in text:
+            return f"its certificate is not trusted (--insecure takes any): {text}"
+        case httpx2.ConnectError() if secure and "SSL" in text:
+            return f"it does not speak TLS (try http://): {text}"
+        case httpx2.RemoteProtocolError() if not secure and "illegal request line" in text:
+            return "it does not answer in text, as a TLS server would not: try https://"  # h11's word for a first byte
+        case httpx2.RemoteProtocolError():
+            return f"it does not answer in HTTP: {text}"
+    return text
 
 
 def _listed(reply: Reply) -> list[dict[str, Any]]:

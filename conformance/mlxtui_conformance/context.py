@@ -65,7 +65,7 @@ class Context:
         self.shared = shared
         self.notes: list[str] = []
         limit = seconds if seconds is not None else target.limits.check
-        self.recorder = Recorder(shared.transport, Deadline.after(limit))
+        self.recorder = Recorder(shared.transport, Deadline.after(limit), target.headers)
         self.raw = httpx2.Client(transport=self.recorder, headers=PLAIN, timeout=None)
         if target.key is not None:
             self.raw.headers["authorization"] = f"Bearer {target.key}"

@@ -1,4 +1,4 @@
-"""Checks and a Target go in; a Result for each comes out as it ends, and the three figures of a run.
+"""Checks and a Target go in; each Check comes out as it begins and its Result as it ends.
 
 Knows nothing of how results are shown.
 """
@@ -17,62 +17,14 @@ import pydantic
 from openai import APIConnectionError, APIResponseValidationError, APIStatusError, APITimeoutError
 
 from .canary import Unusable, first_token
-from .check import Check, Fail, Inconclusive, Level, Unsupported, Verdict
+from .check import Check, Fail, Inconclusive, Unsupported, Verdict
 from .context import Context, Shared
+from .results import Result
 from .shapes import show
 from .target import Target
-from .wire import Exchange
+from .wire import Deadline, Exchange
 
-REVIVE = 15.0  # seconds a server gets for one token after a check ran out of time
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """How one check ended. `expected` and `got` are set for a fail, `got` for the other troubles;
-    `request` and `response` show the last exchange of a check that did not pass."""
-
-    check: Check
-    verdict: Verdict
-    seconds: float
-    expected: str = ""
-    got: str = ""
-    request: str = ""
-    response: str = ""
-    notes: tuple[str, ...] = ()
-
-    @property
-    def unrun(self) -> bool:
-        """The target was gone before this check's turn."""
-        return self.verdict == Verdict.UNREACHABLE and not self.request
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """Three figures never blended, each (held, of): what is there, which musts hold of those that
-    could be judged, and how often the model did what a check needed."""
-
-    coverage: tuple[int, int]
-    conformance: tuple[int, int]
-    capability: tuple[int, int]
-
-
-def figures(results: Sequence[Result]) -> Figures:
-    reached = [r for r in results if r.verdict != Verdict.UNREACHABLE]
-    there = [r for r in reached if r.verdict != Verdict.UNSUPPORTED]
-    judged = [r for r in there if r.verdict != Verdict.INCONCLUSIVE]
-    musts = [r for r in judged if r.check.level == Level.MUST]
-    held = [r for r in musts if r.verdict == Verdict.PASS]
-    asked = [r for r in there if r.check.asks_model or r.verdict == Verdict.INCONCLUSIVE]
-    obeyed = [r for r in asked if r.verdict != Verdict.INCONCLUSIVE]
-    return Figures((len(there), len(reached)), (len(held), len(musts)), (len(obeyed), len(asked)))
-
-
-def exit_code(results: Sequence[Result]) -> int:
-    """2 when the target died, 1 when a must failed, else 0."""
-    if any(result.verdict == Verdict.UNREACHABLE for result in results):
-        return 2
-    broken = (r.verdict == Verdict.FAIL and r.check.level == Level.MUST for r in results)
-    return 1 if any(broken) else 0
+REVIVE = 15.0  # seconds, at least, that a server gets for one token after a check ran out of time
 
 
 def run_check(check: Check, target: Target, shared: Shared) -> Result:
@@ -81,10 +33,9 @@ def run_check(check: Check, target: Target, shared: Shared) -> Result:
     with Context(target, shared) as ctx:
         found = _judge(lambda: check.run(ctx), target, shared)
         seconds = time.monotonic() - begun
-        request = response = ""
-        if found.verdict != Verdict.PASS:
-            request, response = _shown(found.exchange or _last(ctx))
-        return Result(check, found.verdict, seconds, found.expected, found.got, request, response, tuple(ctx.notes))
+        exchanges = tuple(ctx.recorder.exchanges)
+        shown = None if found.verdict == Verdict.PASS else found.exchange or next(reversed(exchanges), None)
+        return Result(check, found.verdict, seconds, found.expected, found.got, shown, exchanges, tuple(ctx.notes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +44,6 @@ class _Found:
     expected: str = ""
     got: str = ""
     exchange: Exchange | None = None
-
-
-def _last(ctx: Context) -> Exchange | None:
-    return ctx.recorder.exchanges[-1] if ctx.recorder.exchanges else None
 
 
 def _judge(run: Callable[[], None], target: Target, shared: Shared) -> _Found:
@@ -144,48 +91,59 @@ def _complaint(error: APIResponseValidationError) -> str:
 def _dead_or(target: Target, shared: Shared, expected: str, got: str) -> _Found:
     """After silence: a server that still gives a token failed the check, any other is gone."""
     try:
-        first_token(target, shared, REVIVE)  # a refusal is a sign of life as well
+        # A refusal is a sign of life as well; a server without cancellation may still be at work on what was given up.
+        first_token(target, shared, max(REVIVE, target.limits.check))
     except Unusable as gone:
         return _Found(Verdict.UNREACHABLE, "", f"{got}; {gone}")
     return _Found(Verdict.FAIL, expected, got)
 
 
-def _shown(exchange: Exchange | None, limit: int = 2000) -> tuple[str, str]:
-    if exchange is None:
-        return "", ""
-    sent = exchange.sent if len(exchange.sent) <= limit else f"{exchange.sent[:limit]}…"
-    answer = bytes(exchange.received[:limit]).decode("utf-8", "backslashreplace")
-    more = "…" if len(exchange.received) > limit else ""
-    status = "no answer" if exchange.status is None else f"{exchange.status} "
-    return (
-        f"{exchange.method} {exchange.url} {sent}".rstrip(),
-        f"{status}{exchange.content_type} {answer}{more}".rstrip(),
-    )
+class TimeIsUp(Exception):
+    """The whole run took longer than it may."""
 
 
-def run(checks: Sequence[Check], target: Target, shared: Shared, concurrency: int = 1) -> Iterator[Result]:
-    """Results as they come in; checks that measure run last and by themselves.
+def in_order(checks: Sequence[Check]) -> tuple[Check, ...]:
+    """Checks as they are begun: those that measure come last, by themselves."""
+    return tuple(sorted(checks, key=lambda check: check.alone))
+
+
+def run(
+    checks: Sequence[Check], target: Target, shared: Shared, concurrency: int = 1, until: Deadline | None = None
+) -> Iterator[Check | Result]:
+    """Each Check as it begins and its Result as it ends; checks that measure run last and by themselves.
 
     Once the target is gone the rest is unreachable, unrun. The checks run in daemon threads, so
-    that an interrupt never waits for a silent server.
+    that neither an interrupt nor the end of the time waits for a silent server.
+
+    Raises:
+        TimeIsUp: once `until` has passed.
     """
     gone = threading.Event()
-    together = [check for check in checks if not check.alone]
-    alone = [check for check in checks if check.alone]
-    for group, width in ((together, concurrency), (alone, 1)):
+    groups = ([check for check in checks if not check.alone], concurrency), ([c for c in checks if c.alone], 1)
+    for group, width in groups:
         waiting: queue.SimpleQueue[Check] = queue.SimpleQueue()
-        done: queue.SimpleQueue[Result] = queue.SimpleQueue()
+        told: queue.SimpleQueue[Check | Result] = queue.SimpleQueue()
         for check in group:
             waiting.put(check)
         for _ in range(max(1, min(width, len(group)))):
-            threading.Thread(target=_work, args=(waiting, done, gone, target, shared), daemon=True).start()
-        for _ in group:
-            yield done.get()
+            threading.Thread(target=_work, args=(waiting, told, gone, target, shared), daemon=True).start()
+        left = len(group)
+        while left:
+            news = _next(told, until)
+            left -= isinstance(news, Result)
+            yield news
+
+
+def _next(told: queue.SimpleQueue[Check | Result], until: Deadline | None) -> Check | Result:
+    try:
+        return told.get(timeout=None if until is None else max(0.0, until.left()))
+    except queue.Empty as silence:
+        raise TimeIsUp from silence
 
 
 def _work(
     waiting: queue.SimpleQueue[Check],
-    done: queue.SimpleQueue[Result],
+    told: queue.SimpleQueue[Check | Result],
     gone: threading.Event,
     target: Target,
     shared: Shared,
@@ -196,12 +154,13 @@ def _work(
         except queue.Empty:
             return
         if gone.is_set():
-            done.put(Result(check, Verdict.UNREACHABLE, 0.0, got="not run: the target is gone"))
+            told.put(Result(check, Verdict.UNREACHABLE, 0.0, got="not run: the target is gone"))
             continue
+        told.put(check)
         try:
             result = run_check(check, target, shared)
         except Exception as error:  # a worker that dies would leave the run waiting for ever
             result = Result(check, Verdict.INCONCLUSIVE, 0.0, got=f"the suite itself broke: {error!r}")
         if result.verdict == Verdict.UNREACHABLE:
             gone.set()
-        done.put(result)
+        told.put(result)

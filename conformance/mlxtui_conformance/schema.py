@@ -35,6 +35,11 @@ def one_of(*values: object) -> JsonObject:
     return {"type": kinds[type(values[0])], "enum": list(values)}
 
 
+def lengthy(items: int) -> JsonObject:
+    """What keeps a model busy for at least that many tokens, where the server holds it to the schema."""
+    return closed(sky={"type": "array", "items": one_of("sun", "moon"), "minItems": items, "maxItems": items})
+
+
 def strict_format(schema: object) -> JsonObject:
     """The response_format that asks for it."""
     return {"type": "json_schema", "json_schema": {"name": "conformance", "strict": True, "schema": schema}}

@@ -27,7 +27,7 @@ def dial(ctx: Context, request: JsonObject | None, patience: float, length: int 
     port = address.port or (443 if address.scheme == "https" else 80)
     connection = socket.create_connection((address.hostname or "", port), timeout=patience)
     if address.scheme == "https":
-        secure = ssl.create_default_context()
+        secure = ssl._create_unverified_context() if ctx.target.insecure else ssl.create_default_context()
         connection = secure.wrap_socket(connection, server_hostname=address.hostname)
     connection.sendall(_head(ctx, len(body) if length is None else length) + body)
     return connection
@@ -36,8 +36,9 @@ def dial(ctx: Context, request: JsonObject | None, patience: float, length: int 
 def _head(ctx: Context, length: int) -> bytes:
     address = urlsplit(ctx.url(CHAT))
     key = f"Authorization: Bearer {ctx.target.key}\r\n" if ctx.target.key else ""
+    further = "".join(f"{name}: {value}\r\n" for name, value in ctx.target.headers)
     lines = (
-        f"POST {address.path} HTTP/1.1\r\nHost: {address.netloc}\r\n{key}"
+        f"POST {address.path} HTTP/1.1\r\nHost: {address.netloc}\r\n{key}{further}"
         f"Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
     )
     return lines.encode()

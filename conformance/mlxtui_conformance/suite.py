@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from .areas import (
+    agents,
     calls,
     chat,
     concurrency,
@@ -47,9 +48,10 @@ AREAS: tuple[tuple[str, tuple[Check, ...]], ...] = (
     ("Responses", responses.CHECKS + responses_tools.CHECKS),
     ("Responses streaming", responses_wire.CHECKS + responses_stream.CHECKS),
     ("State", state.CHECKS + responses_kept.CHECKS),
+    ("Agents", agents.CHECKS),
     ("Usage and cache", usage.CHECKS),
-    ("Errors", errors.CHECKS),
     ("Concurrency", concurrency.CHECKS + queues.CHECKS),
+    ("Errors", errors.CHECKS),
 )
 CHECKS: tuple[Check, ...] = tuple(check for _, checks in AREAS for check in checks)
 
@@ -75,9 +77,32 @@ PROFILES = {
     "agents": Profile(
         "what coding agents and tool loops lean on, in either API",
         (
-            *("models", "chat.content-parts", "chat.unknown-fields", "chat.null-fields", "chat.stream", "tools"),
-            *("limits.context*", "limits.max-*", "structured", "reasoning.history", "responses", "state"),
-            *("usage.cached", "errors.healthy-after", "errors.mid-stream", "concurrency.disconnect-frees"),
+            *(
+                "agents",
+                "models",
+                "chat.content-parts",
+                "chat.unknown-fields",
+                "chat.null-fields",
+                "chat.stream",
+                "tools",
+            ),
+            *(
+                "limits.context*",
+                "limits.max-*",
+                "limits.default-max",
+                "structured",
+                "reasoning.history",
+                "responses",
+                "state",
+            ),
+            *(
+                "usage.cached",
+                "usage.cache-reused",
+                "chat.late-system",
+                "errors.healthy-after",
+                "errors.mid-stream",
+                "concurrency.disconnect-frees",
+            ),
         ),
     ),
 }

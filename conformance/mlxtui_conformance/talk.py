@@ -19,6 +19,7 @@ from .wire import Streamed
 
 CHAT = "/chat/completions"
 COUNT = "Count from 1 to 30, one number after the other."
+ENDLESS = "Write a very long story. Then count from 1 to 2000."
 ROOM = 64  # tokens: enough to see deltas, little enough for sixty checks in a minute
 WIDE = 1024  # tokens for a model that thinks before it speaks
 

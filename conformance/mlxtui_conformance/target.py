@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -24,11 +25,21 @@ class Target:
     key: str | None = None
     context: int | None = None  # tokens, when the model list says so
     limits: Limits = field(default_factory=Limits)
+    headers: tuple[tuple[str, str], ...] = ()  # sent with every request, as gateways want
+    insecure: bool = False  # any certificate will do
 
     @property
     def root(self) -> str:
         """What the API root is below: where /health lives."""
         return self.base.removesuffix("/v1")
+
+
+PASSWORD = "a name or password in the URL would be in every report: send it with --header 'Authorization: Basic …'"
+
+
+def names_user(url: str) -> bool:
+    """Whether it holds a name or password (RFC 3986 §3.2.1)."""
+    return re.match(r"([^/?#]*://)?[^/?#]*@", url) is not None
 
 
 def base_url(url: str) -> str:

@@ -15,7 +15,7 @@ import httpx2
 
 from .check import Fail
 
-KEPT = 200_000  # bytes of an answer kept for the report; the checks read the whole
+KEPT = 200_000  # bytes of a body kept for the report; the checks see the whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,23 @@ class Exchange:
     method: str
     url: str
     sent: str
+    sent_bytes: int = 0  # of the whole body, of which `sent` may be the beginning
+    asked_as: tuple[tuple[str, str], ...] = ()  # the request's headers
     status: int | None = None
-    content_type: str = ""
+    answered_as: tuple[tuple[str, str], ...] = ()
     received: bytearray = field(default_factory=bytearray)
+
+    @property
+    def content_type(self) -> str:
+        return next((value for name, value in self.answered_as if name == "content-type"), "")
+
+    def brief(self, limit: int = 2000) -> tuple[str, str]:
+        """What was asked and what came back, cut to `limit` characters."""
+        answer = bytes(self.received[:limit]).decode("utf-8", "backslashreplace")
+        more = "…" if len(self.received) > limit else ""
+        status = "no answer" if self.status is None else f"{self.status} "
+        sent = self.sent if len(self.sent) <= limit else f"{self.sent[:limit]}…"
+        return f"{self.method} {self.url} {sent}".rstrip(), f"{status}{self.content_type} {answer}{more}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +100,14 @@ def whole(response: httpx2.Response) -> Reply:
 
 
 class Recorder(httpx2.BaseTransport):
-    """Passes requests on, keeps every exchange, and holds all of them to one deadline."""
+    """Passes requests on with the user's `headers`, keeps every exchange, and holds all of them to one deadline."""
 
-    def __init__(self, inner: httpx2.BaseTransport, deadline: Deadline) -> None:
+    def __init__(
+        self, inner: httpx2.BaseTransport, deadline: Deadline, headers: tuple[tuple[str, str], ...] = ()
+    ) -> None:
         self.inner = inner
         self.deadline = deadline
+        self.headers = headers
         self.exchanges: list[Exchange] = []
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -98,12 +115,14 @@ class Recorder(httpx2.BaseTransport):
         if left <= 0:
             raise httpx2.ReadTimeout("the check's time was over", request=request)
         request.extensions["timeout"] = _capped(request.extensions.get("timeout", {}), left)
-        exchange = Exchange(request.method, str(request.url), _sent(request))
+        request.headers.update(self.headers)
+        asked_as = tuple(request.headers.multi_items())
+        exchange = Exchange(request.method, str(request.url), *_sent(request), asked_as)
         request.extensions["exchange"] = exchange
         self.exchanges.append(exchange)
         response = self.inner.handle_request(request)
         exchange.status = response.status_code
-        exchange.content_type = response.headers.get("content-type", "")
+        exchange.answered_as = tuple(response.headers.multi_items())
         assert isinstance(response.stream, httpx2.SyncByteStream)
         return httpx2.Response(
             status_code=response.status_code,
@@ -139,13 +158,14 @@ def _capped(asked: dict[str, float | None], left: float) -> dict[str, float]:
     return {phase: min(left, asked.get(phase) or left) for phase in phases}
 
 
-def _sent(request: httpx2.Request) -> str:
+def _sent(request: httpx2.Request) -> tuple[str, int]:
     try:
-        return request.content.decode("utf-8", "backslashreplace")
+        body = request.content
     except httpx2.RequestNotRead:
-        return "(a streamed body)"
+        return "(a streamed body)", 0
+    return body[:KEPT].decode("utf-8", "backslashreplace"), len(body)
 
 
-def transport() -> httpx2.HTTPTransport:
+def transport(insecure: bool = False) -> httpx2.HTTPTransport:
     """One pool per run, without reuse of connections: a fault must not spill into the next."""
-    return httpx2.HTTPTransport(limits=httpx2.Limits(max_keepalive_connections=0))
+    return httpx2.HTTPTransport(verify=not insecure, limits=httpx2.Limits(max_keepalive_connections=0))

@@ -11,8 +11,10 @@ from mlxtui.api.body import validate
 from mlxtui.api.chat_wire import TemplateWire, WireChat, WireResponseFormat, WireTool, WireToolChoice
 from mlxtui.api.parameters import CHAT, refuse
 from mlxtui.errors import InvalidRequest
-from mlxtui.types import Constraint, Request, Tool
+from mlxtui.types import Constraint, Priority, Request, Tool
 
+PRIORITIES: dict[str, Priority] = {"priority": "high", "flex": "low"}
+"""By OpenAI's service tiers; all others are one."""
 ANY_OBJECT: dict[str, Any] = {"type": "object"}
 
 
@@ -47,6 +49,7 @@ def to_request(wire: WireChat) -> Request:
         top_logprobs=(wire.top_logprobs or 0) if wire.logprobs else None,
         constraint=_constraint(wire, tools),
         reasoning_budget=wire.reasoning_budget,
+        priority=PRIORITIES.get(wire.service_tier or "", "normal"),
     )
 
 

@@ -287,4 +287,5 @@ class WireChat(SamplingWire, TemplateWire):
     tools: Annotated[list[WireTool], Field(max_length=MAX_TOOLS)] | None = None
     tool_choice: Annotated[ToolChoice, BeforeValidator(_as_choice)] | None = None
     parallel_tool_calls: bool | None = None
+    service_tier: str | None = None
     reasoning_budget: Annotated[int, Field(ge=0, lt=1 << 31)] | None = None

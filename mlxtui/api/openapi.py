@@ -20,6 +20,7 @@ from mlxtui.api import parameters
 from mlxtui.api.chat_wire import WireChat
 from mlxtui.api.completions import WireCompletion
 from mlxtui.api.conversations import WireMetadata, WireNewConversation, WireNewItems
+from mlxtui.api.on_disk import WireHubId, WireModelName
 from mlxtui.api.parameters import Parameter
 from mlxtui.api.responses_wire import WireResponses
 from mlxtui.api.tokens import WirePrompt, WireTokens
@@ -77,8 +78,23 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("get", "/metrics", "Counters, gauges and histograms for Prometheus.", answers=(TEXT,)),
     Endpoint("get", "/mlxtui/events", "What happens: a snapshot, then events.", answers=(SSE,)),
     Endpoint("get", "/mlxtui/requests/{id}", "One request: what was asked, answered and measured."),
+    Endpoint("get", "/mlxtui/requests/{id}/prompt", "The prompt as the model got it, token by token."),
+    Endpoint("get", "/mlxtui/requests/{id}/raw", "What the model emitted, token by token, markup and all."),
+    Endpoint("get", "/mlxtui/requests/{id}/wire", "What went over the connection, without secrets."),
     Endpoint("get", "/mlxtui/requests/{id}/output", "The output of one request as it grows.", answers=(SSE,)),
     Endpoint("post", "/mlxtui/requests/{id}/cancel", "Stop one request."),
+    Endpoint("post", "/mlxtui/requests/{id}/priority", "Let one go before or after others: high, normal or low."),
+    Endpoint("get", "/mlxtui/cache", "What the prompt cache keeps, and what had to go."),
+    Endpoint("post", "/mlxtui/cache/{id}/pin", "Let an entry of the prompt cache go last."),
+    Endpoint("post", "/mlxtui/cache/{id}/unpin", "Let it go in its turn again."),
+    Endpoint("delete", "/mlxtui/cache/{id}", "Drop an entry of the prompt cache."),
+    Endpoint("get", "/mlxtui/models", "The models on this machine, which one is loaded, and downloads under way."),
+    Endpoint("post", "/mlxtui/models/load", "Exchange the model; answers once it is loaded.", WireModelName),
+    Endpoint("post", "/mlxtui/models/unload", "End the engine, so that its memory returns."),
+    Endpoint("post", "/mlxtui/models/pull", "Download a model from the Hub.", WireHubId, status=202),
+    Endpoint("post", "/mlxtui/models/pull/cancel", "Stop a download; what is here is kept.", WireModelName),
+    Endpoint("post", "/mlxtui/models/remove", "Delete a model from the Hugging Face cache.", WireModelName),
+    Endpoint("get", "/mlxtui/models/search", "Look for models on the Hub.", query=("q",)),
     Endpoint("get", "/mlxtui/parameters", "What happens to each field of a request."),
     Endpoint("post", "/mlxtui/shutdown", "Drain and stop the server.", status=202),
 )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mlxtui.api.body import validate
-from mlxtui.api.chat import to_request
+from mlxtui.api.chat import PRIORITIES, to_request
 from mlxtui.api.chat_wire import SamplingWire, WireChat
 from mlxtui.api.parameters import RESPONSES, refuse
 from mlxtui.api.responses_items import Item, messages, normalised
@@ -136,7 +136,7 @@ def echo(asked: Asked) -> dict[str, Any]:
         "tools": asked.toolbox.to_json(),
         "tool_choice": wire.tool_choice if isinstance(wire.tool_choice, str) else wire.tool_choice.echo(),
         "parallel_tool_calls": wire.parallel_tool_calls,
-        "service_tier": "default",
+        "service_tier": wire.service_tier if wire.service_tier in PRIORITIES else "default",
         "metadata": wire.metadata,
         "prompt_cache_key": wire.prompt_cache_key,
         "safety_identifier": wire.safety_identifier,
@@ -178,6 +178,7 @@ def _as_chat(asked: Asked, conversation: list[dict[str, Any]]) -> dict[str, Any]
         "reasoning_effort": wire.reasoning.effort or wire.reasoning_effort,
         "reasoning_budget": wire.reasoning_budget,
         "chat_template_kwargs": wire.chat_template_kwargs,
+        "service_tier": wire.service_tier,
     }
 
 

@@ -188,6 +188,7 @@ class WireResponses(SamplingWire, TemplateWire):
     tools: Annotated[list[AnyTool], Field(max_length=MAX_TOOLS)] = Field(default_factory=list)
     tool_choice: ToolChoice = "auto"
     top_logprobs: Annotated[int, Field(ge=0, le=20)] = 0
+    service_tier: str | None = None
     prompt_cache_key: str | None = None
     safety_identifier: str | None = None
     user: str | None = None

@@ -74,7 +74,11 @@ async def started(model: str) -> AsyncIterator[Floor]:
     with tempfile.TemporaryFile() as errors:
         # In a session of its own: Ctrl-C in the terminal is for us; it ends with its standard input.
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", MODULE, model, stdin=PIPE, stdout=PIPE, stderr=errors, start_new_session=True
+            *(sys.executable, "-P", "-m", MODULE, model),
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=errors,
+            start_new_session=True,
         )
         floor = Floor(process, errors)
         try:

@@ -38,7 +38,12 @@ class Child:
     async def spawn(cls, setup: Setup, log: Callable[[Note], None]) -> Child:
         """Start a worker and tell it what to load."""
         ours, theirs = socket.socketpair()
-        reader, writer = await asyncio.open_connection(sock=ours)
+        try:
+            reader, writer = await asyncio.open_connection(sock=ours)
+        except BaseException:
+            ours.close()
+            theirs.close()
+            raise
         try:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-P", "-m", "mlxtui.engine.worker", str(theirs.fileno())),

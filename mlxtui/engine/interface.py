@@ -8,11 +8,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
-from mlxtui.types import Channel, Constraint, Logprob, Message, ModelInfo, Sampling, TextPrompt, Tool
+from mlxtui.events import MissReason, PrefillProgress
+from mlxtui.kept import Cache, CacheAction
+from mlxtui.types import Channel, Constraint, Logprob, Message, ModelInfo, Priority, Sampling, TextPrompt, Tool
 
-EngineState = Literal["loading", "ready", "restarting", "failed", "closed"]
+EngineState = Literal["loading", "ready", "draining", "restarting", "unloaded", "failed", "closed"]
+"""Draining: what runs may finish, nothing new is taken, then another model or none is loaded."""
+
+_CODES: dict[EngineState, str] = {
+    "restarting": "engine_restarting",
+    "unloaded": "model_not_loaded",
+    "failed": "model_failed",
+    "closed": "shutting_down",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +49,7 @@ class Job:
     top_logprobs: int | None = None
     constraint: Constraint | None = None
     reasoning_budget: int | None = None
+    priority: Priority = "normal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +59,6 @@ class Rendered:
     id: str
     prompt_tokens: int
     opens_in: Channel = "content"
-
-
-MissReason = Literal["new", "parted", "uncut", "evicted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +89,11 @@ class Prefill:
     cached: int
     miss: Miss | None = None
 
+    @property
+    def progress(self) -> PrefillProgress:
+        """What everybody may know of it: the texts of a miss are for the request's own inspector."""
+        return PrefillProgress(self.id, self.done, self.total, self.cached, self.miss.reason if self.miss else None)
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -99,7 +112,12 @@ class Piece:
 
 
 FailureCode = Literal[
-    "context_length_exceeded", "invalid_prompt", "invalid_constraint", "insufficient_memory", "engine_error"
+    "context_length_exceeded",
+    "invalid_prompt",
+    "invalid_constraint",
+    "cache_entry_not_found",
+    "insufficient_memory",
+    "engine_error",
 ]
 
 
@@ -137,6 +155,11 @@ class EngineStatus:
     detail: str = ""
     retry_after: float | None = None
 
+    @property
+    def code(self) -> str:
+        """What the 503 is called that a request gets in this state."""
+        return _CODES.get(self.state, "model_loading")
+
 
 @dataclass(frozen=True, slots=True)
 class ParsedCall:
@@ -144,6 +167,15 @@ class ParsedCall:
 
     name: str
     arguments: Mapping[str, Any]
+
+
+class Spelling(NamedTuple):
+    """One token: its bytes, which may be a part of a character, and whether it is `special`: a marker that templates
+    write and text never becomes.
+    """
+
+    raw: bytes
+    special: bool
 
 
 class Engine(Protocol):
@@ -154,11 +186,33 @@ class Engine(Protocol):
 
     @property
     def model(self) -> ModelInfo | None:
-        """The loaded model; None until the first load is complete."""
+        """The loaded model; None while there is none, or another one is being loaded."""
+        ...
+
+    @property
+    def wanted(self) -> str | None:
+        """What was last asked to be loaded, by the name it was asked by; None: nothing."""
         ...
 
     async def start(self) -> None:
         """Begin loading and return at once; progress shows in `status` and on the event bus."""
+        ...
+
+    async def load(self, name: str) -> ModelInfo:
+        """Exchange the model. What runs gets the grace period to finish and a 503 after it; new jobs get one at once.
+
+        Raises:
+            mlxtui.errors.ApiError: it can't be loaded (400; the one before is loaded again), another one is being
+                loaded or this engine can't exchange its model (409), it was unloaded or closed meanwhile (409, 503).
+        """
+        ...
+
+    async def unload(self) -> None:
+        """End the worker, so that all memory returns; what runs is treated as in `load`.
+
+        Raises:
+            mlxtui.errors.ApiError: this engine can't (409).
+        """
         ...
 
     def run(self, job: Job) -> AsyncGenerator[tuple[Output, ...], None]:
@@ -170,6 +224,13 @@ class Engine(Protocol):
         Raises:
             mlxtui.errors.ApiError: the prompt does not fit or cannot be rendered (400), the engine is not ready (503),
                 it died or failed on this job (500).
+        """
+        ...
+
+    def prioritise(self, job: str, priority: Priority) -> None:
+        """From now on this job waits for its slot and its prefill as `priority` has it; once it decodes all are equal.
+
+        Of equal ones who came first is first; nobody waits for ever. Unknown jobs are none of its business.
         """
         ...
 
@@ -190,6 +251,22 @@ class Engine(Protocol):
 
         Raises:
             mlxtui.errors.ApiError: an id is outside of the vocabulary (400), the engine is not ready (503).
+        """
+        ...
+
+    async def spell(self, tokens: tuple[int, ...]) -> tuple[Spelling, ...]:
+        """Each of these tokens by itself.
+
+        Raises:
+            mlxtui.errors.ApiError: as `detokenize`.
+        """
+        ...
+
+    async def cache(self, action: CacheAction | None = None, id: str = "") -> Cache:
+        """What the prompt cache keeps, once `action` is done to the entry of this id.
+
+        Raises:
+            mlxtui.errors.ApiError: there is no such entry (404), the engine is not ready (503).
         """
         ...
 

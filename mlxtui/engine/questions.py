@@ -8,10 +8,11 @@ from collections.abc import Callable
 from typing import assert_never
 
 from mlxtui.engine.interface import Failure
-from mlxtui.engine.wire import Declined, Parsed, Question, Tokenized
-from mlxtui.errors import ApiError, ContextLengthExceeded, EngineFailed, InvalidRequest, Unavailable
+from mlxtui.engine.wire import AskCache, CacheTold, Declined, Parsed, Question, Spelled, Tokenized
+from mlxtui.errors import ApiError, ContextLengthExceeded, EngineFailed, InvalidRequest, NotFound, Unavailable
 
-Answer = Parsed | Tokenized
+Answer = Parsed | Tokenized | Spelled | CacheTold
+Asked = Question | AskCache
 
 
 class Questions:
@@ -21,7 +22,7 @@ class Questions:
         self._open: dict[int, asyncio.Future[Answer]] = {}
         self._tickets = itertools.count()
 
-    async def ask(self, send: Callable[[Question], None], question: Callable[[int], Question]) -> Answer:
+    async def ask(self, send: Callable[[Asked], None], question: Callable[[int], Asked]) -> Answer:
         """The worker's answer to `question(ticket)`.
 
         Raises:
@@ -59,6 +60,8 @@ def error_of(failure: Failure) -> ApiError:
             return ContextLengthExceeded(failure.message, param=failure.param)
         case "invalid_prompt" | "invalid_constraint":
             return InvalidRequest(failure.message, param=failure.param, code=failure.code)
+        case "cache_entry_not_found":
+            return NotFound(failure.message, param=failure.param, code=failure.code)
         case "insufficient_memory":
             return Unavailable(failure.message, code="insufficient_memory")
         case "engine_error":

@@ -11,15 +11,27 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Itera
 from typing import Any, Literal
 
 from mlxtui import errors
-from mlxtui.engine.interface import ChatPrompt, EngineStatus, Job, Output, ParsedCall, Piece, Prefill, Rendered
-from mlxtui.errors import ApiError, EngineFailed, NotFound, Unavailable
-from mlxtui.events import Decoded, EngineStep, Event, ModelReady, PrefillProgress, RequestQueued
+from mlxtui.engine.interface import (
+    ChatPrompt,
+    EngineStatus,
+    Job,
+    Output,
+    ParsedCall,
+    Piece,
+    Prefill,
+    Rendered,
+    Spelling,
+)
+from mlxtui.errors import ApiError, Conflict, EngineFailed, NotFound, Unavailable
+from mlxtui.events import Decoded, EngineStep, Event, ModelReady, RequestQueued
+from mlxtui.kept import Cache, CacheAction
 from mlxtui.recorded import RecordedCalls, RecordedFailure, RecordedPiece, RecordedRun
-from mlxtui.types import Channel, Dialect, ModelInfo, TextPrompt, Tool
+from mlxtui.types import Channel, Dialect, ModelInfo, Priority, TextPrompt, Tool
 
 Pace = Callable[[Job, int, float], Awaitable[None]]
 """Awaited before each batch of a job: number -1 is the rendered prompt, 0 the first pieces; with the recorded wait."""
 
+_NO_CACHE = "this server replays recorded sessions: there is no prompt cache"
 _NO_TOKENIZER = "this server replays recorded sessions: there is no tokenizer to ask"
 
 SCRIPTED_MODEL = ModelInfo(
@@ -88,6 +100,16 @@ class ReplayEngine:
     def model(self) -> ModelInfo | None:
         return None if self._status.state == "loading" else self._info
 
+    @property
+    def wanted(self) -> str | None:
+        return self._info.id
+
+    async def load(self, name: str) -> ModelInfo:
+        raise Conflict("this server plays a recording: it has no model to exchange")
+
+    async def unload(self) -> None:
+        raise Conflict("this server plays a recording: it has no model to unload")
+
     async def start(self) -> None:
         self._status = EngineStatus("ready")
         info = self._info
@@ -112,6 +134,9 @@ class ReplayEngine:
         finally:
             self.live.pop(job.id, None)
 
+    def prioritise(self, job: str, priority: Priority) -> None:
+        """Recorded sessions have no queue."""
+
     async def parse_calls(self, job: str, text: str, tools: tuple[Tool, ...]) -> tuple[ParsedCall, ...]:
         run = self._find(job) or RecordedRun()
         read = next((read.calls for read in run.calls if read.text == text), ())
@@ -122,6 +147,14 @@ class ReplayEngine:
 
     async def detokenize(self, tokens: tuple[int, ...]) -> str:
         raise NotFound(_NO_TOKENIZER, code="not_recorded")
+
+    async def spell(self, tokens: tuple[int, ...]) -> tuple[Spelling, ...]:
+        raise NotFound(_NO_TOKENIZER, code="not_recorded")
+
+    async def cache(self, action: CacheAction | None = None, id: str = "") -> Cache:
+        if action is not None:
+            raise NotFound(_NO_CACHE, param="id", code="cache_entry_not_found")
+        return Cache()
 
     async def close(self) -> None:
         self._status = EngineStatus("closed", "the server is shutting down")
@@ -135,7 +168,7 @@ class ReplayEngine:
         for output in batch:
             if isinstance(output, Rendered):
                 self._publish(RequestQueued(now, output.id, output.prompt_tokens))
-        prefills = tuple(PrefillProgress(o.id, o.done, o.total, o.cached) for o in batch if isinstance(o, Prefill))
+        prefills = tuple(o.progress for o in batch if isinstance(o, Prefill))
         decoded = tuple(Decoded(o.id, len(o.tokens)) for o in batch if isinstance(o, Piece))
         if prefills or decoded:
             self._publish(EngineStep(now, prefills, decoded, 0, 0, 0, 0))

@@ -7,16 +7,22 @@ Knows neither MLX nor asyncio's loop beyond a StreamReader.
 from __future__ import annotations
 
 import asyncio
+import math
 import pickle
 import socket
 import struct
 import threading
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from mlxtui.engine.interface import ChatPrompt, Failure, Job, ParsedCall, Piece, Prefill, Rendered, Stats
+from mlxtui.engine.interface import ChatPrompt, Failure, Job, ParsedCall, Piece, Prefill, Rendered, Spelling, Stats
 from mlxtui.events import LogLevel
-from mlxtui.types import ModelInfo, TextPrompt, Tool
+from mlxtui.kept import Cache, CacheAction
+from mlxtui.types import ModelInfo, Priority, TextPrompt, Tool
+
+if TYPE_CHECKING:  # pydantic comes with it, which the worker has no use for
+    from mlxtui.settings import Settings
 
 _HEADER = struct.Struct("!I")
 
@@ -28,7 +34,18 @@ class Setup:
     model: str
     context_length: int | None
     max_running: int
-    cache_bytes: int
+    cache_bytes: int | None
+    kv_bits: int | None = None
+    draft_model: str | None = None
+    disk_cache: Path | None = None
+    disk_cache_bytes: int = 0
+    disk_cache_ttl: float = math.inf
+
+    @classmethod
+    def of(cls, model: str, settings: Settings) -> Setup:
+        """What `settings` say, for a model that need not be theirs."""
+        names = (field.name for field in fields(cls) if field.name != "model")
+        return cls(model, **{name: getattr(settings, name) for name in names})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +56,12 @@ class Submit:
 @dataclass(frozen=True, slots=True)
 class Cancel:
     id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prioritise:
+    id: str
+    priority: Priority
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +81,21 @@ class Tokenize:
 class Detokenize:
     ticket: int
     tokens: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Spell:
+    ticket: int
+    tokens: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AskCache:
+    """What the prompt cache keeps, once `action` is done to the entry `id`: for the thread that owns the cache."""
+
+    ticket: int
+    action: CacheAction | None = None
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +131,20 @@ class Tokenized:
 
 
 @dataclass(frozen=True, slots=True)
+class Spelled:
+    """The answer to Spell, in the order of its tokens."""
+
+    ticket: int
+    spellings: tuple[Spelling, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CacheTold:
+    ticket: int
+    cache: Cache
+
+
+@dataclass(frozen=True, slots=True)
 class Declined:
     """A question can't be answered; the failure belongs to no job."""
 
@@ -119,9 +171,22 @@ class StepReport:
     stats: Stats
 
 
-Question = ParseCalls | Tokenize | Detokenize
-Command = Setup | Submit | Cancel | Question
-Report = Loading | Ready | LoadFailed | Rendered | Failure | StepReport | Parsed | Tokenized | Declined | Note
+Question = ParseCalls | Tokenize | Detokenize | Spell
+Command = Setup | Submit | Cancel | Prioritise | Question | AskCache
+Report = (
+    Loading
+    | Ready
+    | LoadFailed
+    | Rendered
+    | Failure
+    | StepReport
+    | Parsed
+    | Tokenized
+    | Spelled
+    | CacheTold
+    | Declined
+    | Note
+)
 
 
 def frame(message: Command | Report) -> bytes:

@@ -9,18 +9,22 @@ from contextlib import suppress
 from queue import Full, Queue
 
 from mlxtui.events import (
+    Downloading,
     EngineDown,
     EngineStep,
     Event,
     Logged,
     ModelLoading,
     ModelReady,
+    ModelUnloaded,
+    PromptParted,
     RequestFinished,
     RequestQueued,
     RequestReceived,
     ServerStarted,
     ServerStopping,
 )
+from mlxtui.parting import MISSES
 from mlxtui.text import safe_line
 
 
@@ -74,17 +78,24 @@ class Console:
                     f"model {event.model} ready in {event.load_seconds:.1f} s on {event.device}: "
                     f"{size:,.0f} MB, context {event.context_length:,}"
                 )
+            case ModelUnloaded():
+                yield "no model is loaded any more"
+            case Downloading(status="running"):
+                if not event.total_bytes:
+                    yield f"download of {event.model} begins"
+            case Downloading():
+                yield f"download of {event.model} {event.status}{': ' if event.detail else ''}{event.detail}"
             case EngineDown():
                 again = "" if event.retry_in is None else f"; next try in {event.retry_in:.1f} s"
                 yield f"engine down: {event.detail}{again}"
             case Logged(level="warning" | "error"):
                 yield f"{event.level}: {event.message}"
-            case RequestReceived() | RequestQueued() | RequestFinished():
+            case RequestReceived() | RequestQueued() | RequestFinished() | PromptParted():
                 yield f"{event.id[:6]}  {self._request(event)}"
             case EngineStep():
                 yield from self._step(event)
 
-    def _request(self, event: RequestReceived | RequestQueued | RequestFinished) -> str:
+    def _request(self, event: RequestReceived | RequestQueued | PromptParted | RequestFinished) -> str:
         match event:
             case RequestReceived():
                 self._unfilled.add(event.id)
@@ -94,6 +105,8 @@ class Console:
                 )
             case RequestQueued():
                 return f"queued: {event.prompt_tokens:,} prompt tokens"
+            case PromptParted():
+                return f"parts after token {event.at:,} in {event.where}"
             case RequestFinished():
                 self._unfilled.discard(event.id)
                 self._undecoded.discard(event.id)
@@ -110,7 +123,8 @@ class Console:
         for prefill in step.prefills:
             if prefill.id in self._unfilled:
                 self._unfilled.discard(prefill.id)
-                yield f"{prefill.id[:6]}  prefill: {prefill.total:,} tokens, {prefill.cached:,} of them cached"
+                why = f": {MISSES[prefill.miss]}" if prefill.miss else ""
+                yield f"{prefill.id[:6]}  prefill: {prefill.total:,} tokens, {prefill.cached:,} of them cached{why}"
         for decoded in step.decoded:
             if decoded.id in self._undecoded:
                 self._undecoded.discard(decoded.id)

@@ -17,10 +17,20 @@ from uuid import uuid4
 from mlxtui.api.body import parse_object
 from mlxtui.choice import joined
 from mlxtui.errors import ApiError, Cancelled
-from mlxtui.events import Event, Logged, LogLevel, Outcome, RequestFinished, RequestReceived
+from mlxtui.events import (
+    Event,
+    Logged,
+    LogLevel,
+    Outcome,
+    PromptParted,
+    RequestFinished,
+    RequestPrioritised,
+    RequestReceived,
+)
 from mlxtui.pipeline import Run
+from mlxtui.server.wire import FIRST, Wire
 from mlxtui.text import safe_line
-from mlxtui.types import CallArguments, CallStart, Delta, Finish, Reasoning, Started, Text, Timings, Usage
+from mlxtui.types import CallArguments, CallStart, Delta, Finish, Priority, Reasoning, Started, Text, Timings, Usage
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +42,7 @@ class Exchange:
         self.id = id or uuid4().hex[:16]
         self.endpoint = endpoint
         self.client = client
-        self.size = len(raw)
+        self.wire = Wire()
         self.created = int(time.time())
         self.body: dict[str, Any] = {}
         self.error: ApiError | None = None
@@ -40,10 +50,12 @@ class Exchange:
         self.background = False
         """Whether it goes on when its client leaves."""
         self._publish = publish
+        self._asked_bytes = len(raw)
         self._begun = time.monotonic()
         self._run: Run | None = None
         self._task: asyncio.Task[None] | None = None
         self._keeper: asyncio.Task[None] | None = None
+        self._explaining: asyncio.Task[None] | None = None
         self._log: list[Delta] = []
         self._changed = asyncio.Event()
         self._stop_with: ApiError | None = None
@@ -54,7 +66,7 @@ class Exchange:
         try:
             self.body = parse_object(raw)
         except ApiError as error:
-            fault = error
+            fault, self.wire.unread = error, raw[:FIRST]
         model, stream = self.body.get("model"), self.body.get("stream")
         self._publish(
             RequestReceived(
@@ -79,6 +91,16 @@ class Exchange:
         return self.body
 
     @property
+    def run(self) -> Run | None:
+        """None: it has not reached the model's door."""
+        return self._run
+
+    @property
+    def size(self) -> int:
+        """Bytes that are kept of it, about."""
+        return self._asked_bytes + self.wire.nbytes + (self._run.raw.nbytes if self._run else 0)
+
+    @property
     def usage(self) -> Usage:
         return self._run.usage if self._run else Usage()
 
@@ -97,6 +119,8 @@ class Exchange:
 
     def start(self, run: Run) -> None:
         self._run = run
+        if run.priority != "normal":
+            self._publish(RequestPrioritised(t=time.time(), id=self.id, priority=run.priority))
         self._task = asyncio.create_task(self._drive(run), name=f"exchange {self.id}")
         # A task that is cancelled before its first step never enters `_drive`.
         self._task.add_done_callback(lambda _: None if self.finished else self._end_cancelled())
@@ -115,6 +139,13 @@ class Exchange:
             return False
         self._stop_with = reason
         self._task.cancel()
+        return True
+
+    def prioritise(self, priority: Priority) -> bool:
+        """Let it go before or after others; False when it is too late for that."""
+        if self.finished or self._run is None or not self._run.prioritise(priority):
+            return False
+        self._publish(RequestPrioritised(t=time.time(), id=self.id, priority=priority))
         return True
 
     @contextmanager
@@ -175,7 +206,7 @@ class Exchange:
 
     async def _drive(self, run: Run) -> None:
         try:
-            async with aclosing(run.deltas()) as batches:
+            async with aclosing(run.deltas(self._explain_later)) as batches:
                 async for batch in batches:
                     self._log.extend(batch)
                     self._wake()
@@ -188,6 +219,14 @@ class Exchange:
         except Exception:
             log.exception("request %s broke the server's own code", self.id)
             self._end("error", internal_error())
+
+    def _explain_later(self) -> None:
+        self._explaining = asyncio.create_task(self._explain(), name=f"parting of {self.id}")
+
+    async def _explain(self) -> None:
+        """Tell which field made the prompt part from an earlier one; its words are for the inspector only."""
+        if (miss := await self.miss()) and miss["where"]:
+            self._publish(PromptParted(t=time.time(), id=self.id, at=miss["at"], where=miss["where"]))
 
     def _end_cancelled(self) -> None:
         self._end("cancelled", self._stop_with or Cancelled("the request was cancelled"))
@@ -253,6 +292,7 @@ class Exchange:
             "outcome": self.outcome,
             "error": self.error.body()["error"] if self.error else None,
             "status": self.error.status if self.error else 200,
+            "priority": self._run.priority if self._run else "normal",
             "usage": {name: getattr(usage, name) for name in Usage.__dataclass_fields__},
             "timings": {name: getattr(timings, name) for name in Timings.__dataclass_fields__},
         }

@@ -10,14 +10,13 @@ from mlxtui.errors import Unavailable
 from mlxtui.events import Event
 from mlxtui.server.exchange import Exchange
 
-KEPT = 256
 KEPT_BYTES = 64 << 20
 
 
 class Ledger:
     """The exchanges that are under way and the last ones that ended."""
 
-    def __init__(self, publish: Callable[[Event], None], kept: int = KEPT, kept_bytes: int = KEPT_BYTES) -> None:
+    def __init__(self, publish: Callable[[Event], None], kept: int, kept_bytes: int = KEPT_BYTES) -> None:
         self.closing = False
         self._publish = publish
         self._kept = kept
@@ -38,6 +37,8 @@ class Ledger:
         return exchange
 
     def get(self, id: str) -> Exchange | None:
+        if not self._kept:
+            self._forget_old()
         return self._exchanges.get(id)
 
     def live(self) -> list[Exchange]:

@@ -98,6 +98,7 @@ async def open_exchange(request: Request, ledger: Ledger, settings: Settings, en
     raw = await read_json(request, settings)
     client = client_name(request.headers.get("User-Agent", ""))
     exchange = ledger.open(endpoint, client, raw, str(request.scope.get("mlxtui.replayed_id", "")))
+    exchange.wire.asked(request.path, request.headers)
     request.scope["mlxtui.exchange"] = exchange  # type: ignore[typeddict-unknown-key]
     g.request_id = exchange.id
     return exchange

@@ -26,9 +26,21 @@ from hypercorn.typing import (
 )
 
 from mlxtui import __version__
-from mlxtui.engine.interface import ChatPrompt, Engine, EngineStatus, Job, Output, ParsedCall, Piece, Prefill, Rendered
+from mlxtui.engine.interface import (
+    ChatPrompt,
+    Engine,
+    EngineStatus,
+    Job,
+    Output,
+    ParsedCall,
+    Piece,
+    Prefill,
+    Rendered,
+    Spelling,
+)
 from mlxtui.engine.replay import failure_of, model_json
-from mlxtui.errors import ApiError
+from mlxtui.errors import ApiError, Conflict
+from mlxtui.kept import Cache, CacheAction
 from mlxtui.recorded import (
     Header,
     Headers,
@@ -42,7 +54,7 @@ from mlxtui.recorded import (
 )
 from mlxtui.recording import Writer
 from mlxtui.server.exchange import Exchange
-from mlxtui.types import Channel, ModelInfo, TextPrompt, Tool
+from mlxtui.types import Channel, ModelInfo, Priority, TextPrompt, Tool
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +63,9 @@ SHORTEST = 0.0001
 
 MOST_BODY = 32 << 20
 """Bytes of a request's body that are kept: a client may send without end what the application refuses to read."""
+
+
+_ONE_MODEL = "what this server does is being recorded (--record), and a recording is of one model"
 
 
 @dataclass(slots=True)
@@ -110,6 +125,16 @@ class RecordingEngine:
     def model(self) -> ModelInfo | None:
         return self._engine.model
 
+    @property
+    def wanted(self) -> str | None:
+        return self._engine.wanted
+
+    async def load(self, name: str) -> ModelInfo:
+        raise Conflict(_ONE_MODEL)
+
+    async def unload(self) -> None:
+        raise Conflict(_ONE_MODEL)
+
     async def start(self) -> None:
         await self._engine.start()
 
@@ -119,6 +144,9 @@ class RecordingEngine:
             async for batch in outputs:
                 tape.note(batch, self._clock())
                 yield batch
+
+    def prioritise(self, job: str, priority: Priority) -> None:
+        self._engine.prioritise(job, priority)
 
     async def parse_calls(self, job: str, text: str, tools: tuple[Tool, ...]) -> tuple[ParsedCall, ...]:
         calls = await self._engine.parse_calls(job, text, tools)
@@ -132,6 +160,12 @@ class RecordingEngine:
 
     async def detokenize(self, tokens: tuple[int, ...]) -> str:
         return await self._engine.detokenize(tokens)
+
+    async def spell(self, tokens: tuple[int, ...]) -> tuple[Spelling, ...]:
+        return await self._engine.spell(tokens)
+
+    async def cache(self, action: CacheAction | None = None, id: str = "") -> Cache:
+        return await self._engine.cache(action, id)
 
     async def close(self) -> None:
         await self._engine.close()

@@ -15,7 +15,6 @@ from mlxtui.api.models import require
 from mlxtui.api.responses import Asked
 from mlxtui.api.responses_answer import ResponseAnswer
 from mlxtui.api.sealed import SealKey
-from mlxtui.engine.interface import ChatPrompt
 from mlxtui.errors import ApiError, Cancelled, InvalidRequest
 from mlxtui.pipeline import Pipeline
 from mlxtui.server import responses_compact as compact
@@ -60,9 +59,8 @@ def routes(pipeline: Pipeline, ledger: Ledger, settings: Settings, store: Store,
     @blueprint.post("/v1/responses/input_tokens")
     async def input_tokens() -> Response:
         _, prompt = await _asked(pipeline, store, key, _of_a_model(parse_object(await read_json(request, settings))))
-        asked = prompt.request
         with _in_our_words():
-            _, tokens = await pipeline.engine.tokenize(ChatPrompt(asked.messages, asked.tools, asked.template))
+            _, tokens = await pipeline.tokenize(prompt.request)
         return json_response({"object": "response.input_tokens", "input_tokens": len(tokens)})
 
     @blueprint.post("/v1/responses/compact")
@@ -71,7 +69,7 @@ def routes(pipeline: Pipeline, ledger: Ledger, settings: Settings, store: Store,
         with exchange.rejecting():
             asked = await referred(store, api.parse(_of_a_model(exchange.json())))
             items = (*await history(store, asked), *asked.items)
-            prompt = await fitted(pipeline.engine, compact.question(asked), items, key)
+            prompt = await fitted(pipeline, compact.question(asked), items, key)
             start(exchange, pipeline, prompt.request)
         with _in_our_words():
             await exchange.started()
@@ -93,7 +91,7 @@ async def _asked(pipeline: Pipeline, store: Store, key: SealKey, body: dict[str,
     if asked.conversation and not asked.store:
         raise InvalidRequest("'conversation' keeps this turn: it needs 'store': true", param="store")
     asked = await referred(store, asked)
-    return asked, await fitted(pipeline.engine, asked, await history(store, asked), key)
+    return asked, await fitted(pipeline, asked, await history(store, asked), key)
 
 
 @contextmanager

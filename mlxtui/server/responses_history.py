@@ -13,8 +13,8 @@ from mlxtui.api import responses as api
 from mlxtui.api.responses import Asked
 from mlxtui.api.responses_items import Item
 from mlxtui.api.sealed import SealKey
-from mlxtui.engine.interface import ChatPrompt, Engine
 from mlxtui.errors import InvalidRequest, NotFound
+from mlxtui.pipeline import Pipeline
 from mlxtui.store import conversations, responses
 from mlxtui.store.database import Store
 from mlxtui.types import Request
@@ -88,7 +88,7 @@ def no_conversation(id: str, param: str = "conversation_id") -> NotFound:
     return NotFound(f"no conversation {id[:80]!r} is kept here (any more)", param=param, code="conversation_not_found")
 
 
-async def fitted(engine: Engine, asked: Asked, before: Sequence[Item], key: SealKey) -> Prompt:
+async def fitted(pipeline: Pipeline, asked: Asked, before: Sequence[Item], key: SealKey) -> Prompt:
     """The whole conversation; with truncation "auto" without as many of its oldest turns as it takes to fit.
 
     What can't be cut (system messages that open it, the newest turn) stays: the engine says if that is too long.
@@ -97,7 +97,7 @@ async def fitted(engine: Engine, asked: Asked, before: Sequence[Item], key: Seal
         InvalidRequest: the items make no conversation.
     """
     whole = Prompt(api.request(asked, before, key))
-    if asked.truncation != "auto" or await _fits(engine, whole.request):
+    if asked.truncation != "auto" or await _fits(pipeline, whole.request):
         return whole
     items = (*before, *asked.items)
     cuts = _turns(items)
@@ -111,7 +111,7 @@ async def fitted(engine: Engine, asked: Asked, before: Sequence[Item], key: Seal
         return whole
     while fewest < most:
         turns = (fewest + most) // 2
-        if await _fits(engine, without(turns).request):
+        if await _fits(pipeline, without(turns).request):
             most = turns
         else:
             fewest = turns + 1
@@ -124,15 +124,16 @@ def _turns(items: Sequence[Item]) -> list[int]:
     return [i for i, user in enumerate(speakers) if user and not (i and speakers[i - 1])]
 
 
-async def _fits(engine: Engine, request: Request) -> bool:
+async def _fits(pipeline: Pipeline, request: Request) -> bool:
     """With room for an answer: what was asked for, an eighth of the context by default, half of it at most."""
-    if engine.model is None:
+    model = pipeline.engine.model
+    if model is None:
         return True  # the engine refuses the request anyway
-    context = engine.model.context_length
+    context = model.context_length
     limit = context - min(request.max_tokens or context // 8, context // 2)
     if _most_tokens(request) <= limit:
         return True
-    _, tokens = await engine.tokenize(ChatPrompt(request.messages, request.tools, request.template))
+    _, tokens = await pipeline.tokenize(request)
     return len(tokens) <= limit
 
 

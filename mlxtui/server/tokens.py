@@ -7,23 +7,23 @@ from quart import Blueprint, Response, request
 from mlxtui.api.body import parse_object
 from mlxtui.api.models import require
 from mlxtui.api.tokens import parse_prompt, parse_tokens
-from mlxtui.engine.interface import ChatPrompt, Engine
+from mlxtui.engine.interface import Engine
 from mlxtui.errors import Unavailable
+from mlxtui.pipeline import Pipeline
 from mlxtui.server.answers import json_response
 from mlxtui.server.guard import read_json
 from mlxtui.settings import Settings
-from mlxtui.types import ModelInfo, TextPrompt
-from mlxtui.types import Request as ModelRequest
+from mlxtui.types import ModelInfo
 
 
-def routes(engine: Engine, settings: Settings) -> Blueprint:
-    blueprint = Blueprint("tokens", __name__)
+def routes(pipeline: Pipeline, settings: Settings) -> Blueprint:
+    blueprint, engine = Blueprint("tokens", __name__), pipeline.engine
 
     @blueprint.post("/tokenize")
     async def tokenize() -> Response:
         asked = parse_prompt(parse_object(await read_json(request, settings)))
         model = _model(engine, asked.model)
-        _, tokens = await engine.tokenize(_prompt(asked))
+        _, tokens = await pipeline.tokenize(asked)
         return json_response({"count": len(tokens), "max_model_len": model.context_length, "tokens": tokens})
 
     @blueprint.post("/detokenize")
@@ -36,14 +36,10 @@ def routes(engine: Engine, settings: Settings) -> Blueprint:
     async def apply_template() -> Response:
         asked = parse_prompt(parse_object(await read_json(request, settings)))
         _model(engine, asked.model)
-        text, _ = await engine.tokenize(_prompt(asked))
+        text, _ = await pipeline.tokenize(asked)
         return json_response({"prompt": text})
 
     return blueprint
-
-
-def _prompt(asked: ModelRequest) -> ChatPrompt | TextPrompt:
-    return asked.texts[0] if asked.texts else ChatPrompt(asked.messages, asked.tools, asked.template)
 
 
 def _model(engine: Engine, name: str) -> ModelInfo:

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 
 from mlxtui.row import Row
 from mlxtui.state import State
 
-Predicate = Callable[[Row], bool]
+Item = TypeVar("Item")
+Predicate = Callable[[Item], bool]
 
 FIELDS: dict[str, Callable[[Row], str]] = {
     "id": lambda row: row.id,
@@ -32,31 +34,31 @@ SORTS: dict[str, Callable[[Row, float], float]] = {
 }
 
 
-def matcher(query: str) -> Predicate:
-    tests = [_word(word) for word in query.lower().split()]
+def matcher(query: str, fields: Mapping[str, Callable[[Item], str]]) -> Predicate[Item]:
+    tests = [_word(word, fields) for word in query.lower().split()]
     return lambda row: all(test(row) for test in tests)
 
 
-def _word(word: str) -> Predicate:
+def _word(word: str, fields: Mapping[str, Callable[[Item], str]]) -> Predicate[Item]:
     wanted = not word.startswith("!")
     name, colon, text = word.removeprefix("!").partition(":")
-    if not colon or name not in FIELDS:
+    if not colon or name not in fields:
         name, text = "", word.removeprefix("!")
     if not text:
         return lambda row: True
-    values = [FIELDS[name]] if name else [*FIELDS.values()]
+    values = [fields[name]] if name else [*fields.values()]
     return lambda row: any(text in value(row).lower() for value in values) == wanted
 
 
 def chosen(state: State, query: str, sort: str, now: float) -> list[Row]:
     """Live rows, then finished ones, newest first; each group filtered and sorted."""
-    matches = matcher(query) if query.strip() else None
+    matches = matcher(query, FIELDS) if query.strip() else None
     return [
         *_ordered(state.requests.values(), matches, sort, now),
         *_ordered(reversed(state.finished), matches, sort, now),
     ]
 
 
-def _ordered(rows: Iterable[Row], matches: Predicate | None, sort: str, now: float) -> list[Row]:
+def _ordered(rows: Iterable[Row], matches: Predicate[Row] | None, sort: str, now: float) -> list[Row]:
     kept = [row for row in rows if matches is None or matches(row)]
     return sorted(kept, key=lambda row: SORTS[sort](row, now))

@@ -10,13 +10,16 @@ from mlxtui.tui.text import Line
 
 WIDTH = 12
 
-FILTER: list[Line] = [
-    (("Filter", "head"),),
-    (("opencode      ", "accent"), ("rows with this text in id, state, client, model, endpoint or error", "")),
-    (("!zed          ", "accent"), ("rows without it", "")),
-    (("state:decode  ", "accent"), ("one field: id state client model endpoint status error", "")),
-    (("!client:curl  ", "accent"), ("and so on; all words must hold", "")),
-]
+
+def filter_lines(what: str, fields: Iterable[str], example: str) -> list[Line]:
+    """How to filter `what` (rows, lines) by these fields; `example` looks at one of them."""
+    return [
+        (("Filter", "head"),),
+        ((f"{'text':<{WIDTH}}  ", "accent"), (f"{what} with this text in any field", "")),
+        ((f"{'!text':<{WIDTH}}  ", "accent"), (f"{what} without it", "")),
+        ((f"{example:<{WIDTH}}  ", "accent"), (f"in one field: {' '.join(fields)}", "")),
+        ((f"{'!' + example:<{WIDTH}}  ", "accent"), ("not in it; all words must hold", "")),
+    ]
 
 
 def help_lines(bindings: Iterable[Binding], display: dict[str, str], more: Sequence[Line]) -> list[Line]:

@@ -14,8 +14,8 @@ from rich.cells import cell_len, set_cell_size
 
 from mlxtui.text import safe_text
 
-Tone = Literal["", "dim", "bold", "good", "warn", "bad", "accent", "decode", "prefill", "head"]
-TONES: tuple[Tone, ...] = ("dim", "bold", "good", "warn", "bad", "accent", "decode", "prefill", "head")
+Tone = Literal["", "dim", "bold", "good", "warn", "bad", "accent", "decode", "prefill", "head", "em", "code"]
+TONES: tuple[Tone, ...] = ("dim", "bold", "good", "warn", "bad", "accent", "decode", "prefill", "head", "em", "code")
 Piece = tuple[str, Tone]
 Line = tuple[Piece, ...]
 
@@ -34,6 +34,16 @@ def fit(text: str, width: int, right: bool = False) -> str:
     if missing < 0:
         return set_cell_size(text, width - 1) + "…" if width > 0 else ""
     return " " * missing + text if right else text + " " * missing
+
+
+def match_of(words: str, text: str, at: int, by: int) -> int | None:
+    """Where `words` stand in `text`, in any case: the next place after `at`, or the one before it (`by` -1); around."""
+    pattern = re.compile(re.escape(words), re.IGNORECASE)
+    if by > 0:
+        found = pattern.search(text, at + 1) or pattern.search(text)
+        return found.start() if found else None
+    places = [found.start() for found in pattern.finditer(text)]
+    return next((place for place in reversed(places) if place < at), places[-1] if places else None)
 
 
 def plain(line: Line) -> str:
@@ -91,13 +101,13 @@ def _words(text: str, width: int) -> Iterator[str]:
     """Words with the spaces before them; none is wider than `width` cells."""
     for word in re.findall(r" *[^ ]+| +$", text):
         while cell_len(word) > width > 0:
-            cut = _prefix(word, width)
+            cut = prefix(word, width)
             yield word[:cut]
             word = word[cut:]
         yield word
 
 
-def _prefix(word: str, width: int) -> int:
+def prefix(word: str, width: int) -> int:
     """How many characters of `word` fill at most `width` cells; at least one."""
     if word.isascii():
         return width

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mlxtui.answer import Answer, Call
+from mlxtui.parting import MISSES
 from mlxtui.tui.text import Line, Tone
 
 ROLES: dict[str, Tone] = {
@@ -29,20 +30,12 @@ def message_lines(body: Mapping[str, Any]) -> list[Line]:
     if instructions := body.get("instructions"):
         lines += _turn("instructions", instructions)
     turns = body.get("messages") or body.get("input") or body.get("prompt") or []
-    for turn in turns if isinstance(turns, list) else [turns]:
-        lines += _turn(*_said(turn))
+    for number, turn in enumerate(turns if isinstance(turns, list) else [turns]):
+        lines += _turn(*_said(turn), str(number) if "messages" in body else "")
     if tools := body.get("tools"):
         lines += [*_heading("tools", "head"), *map(_tool, tools if isinstance(tools, list) else [tools]), ()]
     rest = {name: value for name, value in body.items() if name not in LONG}
     return [*lines, *_heading("parameters", "head"), *_parameters(rest)]
-
-
-MISSES = {
-    "new": "nothing kept begins like this prompt",
-    "parted": "the prompt parts from the nearest earlier one",
-    "uncut": "this model's cache can't be cut back to the common part",
-    "evicted": "the earlier prompt had to make room",
-}
 
 
 def miss_lines(miss: Any) -> list[Line]:
@@ -73,8 +66,9 @@ def _said(turn: Any) -> tuple[str, Any]:
     return role, said if "content" in turn or calls else turn
 
 
-def _turn(role: str, content: Any) -> list[Line]:
-    return [*_heading(role, ROLES.get(role, "head")), *_content(content), ()]
+def _turn(role: str, content: Any, number: str = "") -> list[Line]:
+    """`number` as in the names of fields: messages[3]."""
+    return [*_heading(f"{role} {number}".rstrip(), ROLES.get(role, "head")), *_content(content), ()]
 
 
 def _heading(name: str, tone: Tone) -> list[Line]:
@@ -102,7 +96,18 @@ def _tool(tool: Any) -> Line:
     function = tool.get("function", tool) if isinstance(tool, Mapping) else None
     if not isinstance(function, Mapping):
         return ((json.dumps(tool, ensure_ascii=False), ""),)
-    return ((f"{function.get('name')}", "bold"), (f"  {function.get('description') or ''}".replace("\n", " "), "dim"))
+    said = f"  {function.get('description') or ''}".replace("\n", " ")
+    return ((f"{function.get('name')}", "bold"), (_takes(function.get("parameters")), ""), (said, "dim"))
+
+
+def _takes(schema: Any) -> str:
+    """A tool's arguments by name, those it can do without with a question mark."""
+    properties = schema.get("properties") if isinstance(schema, Mapping) else None
+    if not isinstance(properties, Mapping):
+        return ""
+    required = schema.get("required")
+    needed = required if isinstance(required, list) else []
+    return f"({', '.join(str(name) + ('' if name in needed else '?') for name in properties)})"
 
 
 def _parameters(rest: Mapping[str, Any]) -> list[Line]:
@@ -135,10 +140,6 @@ def _pretty(arguments: str) -> str:
         return json.dumps(json.loads(arguments), ensure_ascii=False, indent=2)
     except ValueError:
         return arguments
-
-
-def wire_lines(inspected: Mapping[str, Any]) -> list[Line]:
-    return text_lines(json.dumps(inspected, ensure_ascii=False, indent=2))
 
 
 def text_lines(text: str, tone: Tone = "") -> list[Line]:

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import json
 
+from mlxtui.settings import EMBEDDED_MODEL
 from mlxtui.tui.text import Line
 from mlxtui.tui.view import View
+
+_TOY: list[Line] = [
+    (("          a toy that comes along; ", "dim"), ("2", "accent"), (" then ", "dim"), ("d", "accent"),
+     (" downloads a real model", "dim")),
+]  # fmt: skip
 
 
 def welcome(view: View, query: str) -> list[Line]:
@@ -19,6 +25,7 @@ def welcome(view: View, query: str) -> list[Line]:
         (),
         (("base URL  ", "dim"), (base, "bold")),
         (("model     ", "dim"), (model, "bold")),
+        *(_TOY if model == EMBEDDED_MODEL else []),
         (),
         ((f"curl {base}/chat/completions \\", ""),),
         (("  -H 'content-type: application/json' \\", ""),),

@@ -18,7 +18,7 @@ from tools import mid_model
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("models") / "mid"
-    assert mid_model.make(path, layers=1, width=64, seed=7) < 1_000_000
+    assert mid_model.make(path, layers=1, width=128, seed=7) < 1_000_000
     return path
 
 

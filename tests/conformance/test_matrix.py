@@ -9,6 +9,7 @@ from mlxtui_conformance.runner import run_check
 from mlxtui_conformance.suite import CHECKS
 
 from .conftest import aim
+from .fake.defects_agents import AGENTS
 from .fake.defects_answers import ANSWERS
 from .fake.defects_calls import CROWDED
 from .fake.defects_forms import FORMS
@@ -19,7 +20,7 @@ from .fake.defects_responses_stream import EVENTS
 from .fake.defects_streams import STREAMING
 from .fake.server import Defect, Server
 
-DEFECTS = ANSWERS + STREAMING + CROWDED + FORMS + MINDS + RESPONDING + REMEMBERED + EVENTS
+DEFECTS = ANSWERS + STREAMING + CROWDED + FORMS + MINDS + RESPONDING + REMEMBERED + EVENTS + AGENTS
 BY_ID = {check.id: check for check in CHECKS}
 
 

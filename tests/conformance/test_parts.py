@@ -8,7 +8,7 @@ from pathlib import Path
 import mlxtui_conformance
 import pytest
 from mlxtui_conformance.check import Check, Level, Verdict
-from mlxtui_conformance.runner import Figures, Result, exit_code, figures
+from mlxtui_conformance.results import Figures, Result, exit_code, figures
 from mlxtui_conformance.schema import closed, faults, one_of
 from mlxtui_conformance.sse import parse
 from mlxtui_conformance.suite import CHECKS, PROFILES, NoSuchCheck, chosen, matches

@@ -62,8 +62,8 @@ LACKING: dict[str, tuple[Callable[[Json], object], set[str]]] = {
 def test_an_honest_refusal_is_unsupported(feature: str, server: Server, shared: Shared) -> None:
     test, expected = LACKING[feature]
     base = server.mount(Defect("shy", "", request=refusing(test)))
-    # Two checks send such fields for every client that does, whatever the server makes of them.
-    found = verdicts([c for c in ASKED if c.id not in ("responses.codex", "responses.echo-values")], base, shared)
+    # One check sends such fields for every client that does, whatever the server makes of them.
+    found = verdicts([c for c in ASKED if c.id != "responses.echo-values"], base, shared)
     failed = {id for id, verdict in found.items() if verdict == Verdict.FAIL}
     assert failed == ({"responses.hosted-tools"} if feature == "custom tools" else set())
     assert {id for id, verdict in found.items() if verdict == Verdict.UNSUPPORTED} >= expected

@@ -22,8 +22,11 @@ DEADLINE = 60.0
 
 @dataclass(frozen=True)
 class Server:
+    """`out` is what it has printed so far."""
+
     url: str
     process: subprocess.Popen[bytes]
+    out: Path
 
     def client(self, **options: object) -> openai.OpenAI:
         """The official client, strict about the shape of every answer."""
@@ -68,7 +71,7 @@ def serving(home: Path, *flags: str) -> Iterator[Server]:
         wait_for(lambda: "listening on" in out.read_text() or process.poll() is not None)
         url = re.search(r"http://\S+", out.read_text())
         assert url, out.read_text()
-        server = Server(url[0], process)
+        server = Server(url[0], process, out)
         server.wait_until_ready()
         yield server
     finally:

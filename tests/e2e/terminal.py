@@ -50,6 +50,10 @@ class Terminal:
             assert self._read(end - time.monotonic()), f"{words!r} was never drawn; last:\n{self.text[-3000:]}"
         return time.monotonic() - self.begun
 
+    def read_more(self, deadline: float = 60.0) -> None:
+        """Read until anything new has been drawn."""
+        assert self._read(deadline), f"nothing more was drawn; last:\n{self.text[-3000:]}"
+
     def close(self) -> int:
         """Read to the end of the program; returns its exit code."""
         end = time.monotonic() + 60

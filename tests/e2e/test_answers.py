@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from tests.e2e.server import Server
+from tests.e2e.server import Server, wait_for
 
 MODEL = "mlxtui-tiny"
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
@@ -135,7 +136,54 @@ def test_why_a_prompt_was_not_reused_is_told_with_field_and_text(server: Server)
             raw = client.chat.completions.with_raw_response.create(model=MODEL, messages=turns, max_tokens=1)
         details = raw.parse().usage.prompt_tokens_details  # type: ignore[union-attr]
         told = client.get(f"{server.url}/mlxtui/requests/{raw.headers['x-request-id']}", cast_to=object)
-    miss = told["miss"]  # type: ignore[index]
+    miss: Any = told["miss"]  # type: ignore[index]
     assert (miss["reason"], miss["where"]) == ("parted", "messages[0].content")
     assert miss["at"] == details.cached_tokens
     assert miss["was"].startswith("Monday") or miss["now"].startswith("Tuesday")
+
+
+def test_the_log_names_the_field_that_cost_a_long_prompt_its_cache_but_not_its_words(server: Server) -> None:
+    nonce, notes = f"{random.getrandbits(64):x}", "The harbour opens at seven and closes late. " * 40
+    for day in ("Monday", "Tuesday"):
+        rules = {"role": "system", "content": f"You are {nonce}. Help with the notes you are given, in short words."}
+        with server.client() as client:
+            raw = client.chat.completions.with_raw_response.create(
+                model=MODEL,
+                messages=[rules, {"role": "user", "content": f"{day}. {notes} When?"}],  # type: ignore[list-item]
+                max_tokens=1,
+            )
+    parted = re.compile(rf"{raw.headers['x-request-id'].removeprefix('req_')[:6]}  parts after token \d+ in (.+)")
+    wait_for(lambda: parted.search(server.out.read_text()))
+    assert parted.findall(server.out.read_text()) == ["messages[1].content"]
+    assert "the prompt parts from the nearest earlier one" in server.out.read_text()
+    assert "Tuesday" not in server.out.read_text()
+
+
+def test_a_prompt_can_be_seen_as_the_model_got_it(server: Server) -> None:
+    turns: Any = [{"role": "system", "content": "Be brief. 👋"}, {"role": "user", "content": "What is 2 plus 3?"}]
+    with server.client() as client:
+        raw = client.chat.completions.with_raw_response.create(model=MODEL, messages=turns)
+        path = f"{server.url}/mlxtui/requests/{raw.headers['x-request-id']}"
+        prompt, output = (client.get(f"{path}/{what}", cast_to=object) for what in ("prompt", "raw"))
+    answer: Any = raw.parse()
+    assert answer.usage.prompt_tokens == prompt["rendered"] == len(prompt["ids"]) == sum(prompt["counts"])
+    text = "".join(prompt["texts"])
+    assert "system\nBe brief. 👋<|im_end|>" in text
+    starts = [sum(prompt["counts"][:n]) for n in range(len(prompt["counts"]))]
+    for start, end, path, role in prompt["fields"]:
+        said = "".join(t for t, at in zip(prompt["texts"], starts, strict=True) if start <= at < end)
+        assert said.strip() == turns[int(path[9])]["content"]
+        assert role == turns[int(path[9])]["role"]
+    assert answer.choices[0].message.content in "".join(output["texts"])
+    assert output["texts"][-1] == "<|im_end|>"
+    assert answer.usage.completion_tokens == len(output["ids"])
+
+
+def test_a_billing_header_that_changes_costs_no_cache_and_no_other_answer(server: Server) -> None:
+    rules = f"You are {random.getrandbits(64):x}. Answer what you are asked, in full sentences, and stay friendly."
+    asked: Any = {"role": "user", "content": "What is the capital of France?"}
+    headers = ["", *(f"x-anthropic-billing-header: cc_version=2.1.100.7b4; cch={h};\n" for h in ("eb6c6", "0aaa9"))]
+    answers = [ask(server, {"role": "system", "content": header + rules}, asked) for header in headers]
+    assert len({answer.choices[0].message.content for answer in answers}) == 1
+    assert len({answer.usage.prompt_tokens for answer in answers}) == 1
+    assert answers[2].usage.prompt_tokens_details.cached_tokens == answers[2].usage.prompt_tokens - 1

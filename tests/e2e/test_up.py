@@ -16,6 +16,7 @@ import pytest
 
 from tests.e2e.server import wait_for
 from tests.e2e.terminal import Terminal
+from tests.models.library import in_cache
 
 HELLO = {"model": "default", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 5}
 CLEAN = (b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?1000l")
@@ -32,11 +33,13 @@ def port() -> int:
 
 @pytest.fixture
 def up(tmp_path: Path, port: int) -> Iterator[Terminal]:
-    environ = os.environ | {"MLXTUI_HOME": str(tmp_path)}
-    terminal = Terminal([sys.executable, "-m", "mlxtui", "up", "--port", str(port), "--grace", "1"], environ)
+    environ = os.environ | {"MLXTUI_HOME": str(tmp_path), "HF_HUB_CACHE": str(tmp_path / "hub")}
+    flags = ["--port", str(port), "--grace", "1", "--max-running", "4"]
+    terminal = Terminal([sys.executable, "-m", "mlxtui", "up", *flags], environ)
     yield terminal
     if terminal.process.poll() is None:
         terminal.process.kill()
+        terminal.process.wait()
 
 
 def is_up(port: int) -> bool:
@@ -77,9 +80,26 @@ def test_a_killed_dashboard_leaves_the_server_serving(up: Terminal, port: int) -
 
 
 def test_a_model_that_is_not_there_is_one_clear_line(tmp_path: Path, port: int) -> None:
-    environ = os.environ | {"MLXTUI_HOME": str(tmp_path)}
+    environ = os.environ | {"MLXTUI_HOME": str(tmp_path), "HF_HUB_CACHE": str(tmp_path / "hub")}
     terminal = Terminal([sys.executable, "-m", "mlxtui", "up", "/no/such/model", "--port", str(port)], environ)
     assert terminal.close() != 0
     said = terminal.text.rsplit("mlxtui: ", 1)[-1]
     assert re.match(r"model '/no/such/model' not found", said)
     assert "Traceback" not in terminal.text
+
+
+def test_without_a_model_named_those_on_this_machine_are_offered(tmp_path: Path, port: int) -> None:
+    in_cache(tmp_path / "hub", "org/picked")
+    environ = os.environ | {"MLXTUI_HOME": str(tmp_path), "HF_HUB_CACHE": str(tmp_path / "hub")}
+    terminal = Terminal([sys.executable, "-m", "mlxtui", "up", "--port", str(port)], environ)
+    terminal.read_until("Which one?")
+    assert "org/picked" in terminal.text
+    assert not is_up(port)
+    terminal.press("1\r")
+    terminal.read_until("requests")
+    wait_for(lambda: is_up(port))
+    assert httpx2.get(f"http://127.0.0.1:{port}/ready").json()["model"] == "org/picked"
+    terminal.press("q")
+    terminal.read_until("leave it running")
+    terminal.press("s")
+    assert terminal.close() == 0

@@ -8,7 +8,8 @@ import mlx.core as mx
 from mlx_lm.models.cache import ArraysCache, KVCache
 
 from mlxtui.engine.interface import Miss
-from mlxtui.engine.worker.cache import Parting, PrefixCache
+from mlxtui.engine.worker.cache.entry import Origin, Parting
+from mlxtui.engine.worker.cache.prefix import PrefixCache
 
 
 class _Module:
@@ -170,3 +171,21 @@ def test_what_had_to_go_is_told() -> None:
 def test_a_parting_in_words() -> None:
     parting = Parting("parted", 2, [104, 105])
     assert parting.told([0, 0, 104, 111], lambda token: bytes([token])) == Miss("parted", 2, "hi", "ho")
+
+
+def test_a_conversation_keeps_its_id_and_hits_as_it_grows() -> None:
+    cache = _cache()
+    cache.store(list(range(30)), _kv(30), Origin("a", "hello", "job1"))
+    before = cache.entries[0]
+    cache.fetch(list(range(40)), Origin("a"))
+    cache.store(list(range(50)), _kv(50), Origin("a", "hello", "job2"))
+    (after,) = cache.entries
+    assert (after.id, after.created, after.hits) == (before.id, before.created, 1)
+    assert (after.origin.job, after.used >= before.used) == ("job2", True)
+
+
+def test_what_somebody_dropped_is_not_told_as_evicted() -> None:
+    cache = _cache()
+    cache.store(list(range(50)), _kv(50))
+    cache.drop(cache.entries[0])
+    assert cache.fetch(list(range(60))).parting == Parting("new", 0, ())

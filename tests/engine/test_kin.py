@@ -50,7 +50,7 @@ def test_who_waited_for_a_cancelled_one_goes_on_by_itself(models: Models) -> Non
     drive.scheduler.cancel(first)
     drive.finish()
     assert [len(drive.got[job].tokens) for job in others] == [4, 4]
-    assert [drive.got[job].cached for job in others] == [done, 300]
+    assert [drive.got[job].cached for job in others] == [done, done]  # the rest of SYSTEM is not worth a wait
 
 
 def test_nobody_waits_for_little(models: Models) -> None:

@@ -19,7 +19,7 @@ import pytest
 
 from mlxtui.engine.interface import ChatPrompt, Job, Miss, Output, ParsedCall, Piece, Prefill, Rendered
 from mlxtui.engine.process import EngineProcess
-from mlxtui.errors import ContextLengthExceeded, EngineFailed, InvalidRequest, Unavailable
+from mlxtui.errors import ContextLengthExceeded, EngineFailed, InvalidRequest, NotFound, Unavailable
 from mlxtui.events import EngineDown, EngineStep, Event, Logged, ModelLoading, ModelReady, RequestQueued
 from mlxtui.settings import Settings
 from mlxtui.types import NEUTRAL_SAMPLING, Constraint, Message, Sampling, TextPrompt, Tool
@@ -31,10 +31,10 @@ GREEDY = Sampling(temperature=0.0).over(NEUTRAL_SAMPLING)
 class Running:
     """An engine on a loop of its own, and the events it published. Starting one takes seconds, so most tests share."""
 
-    def __init__(self, model: Path) -> None:
+    def __init__(self, model: Path, **settings: Any) -> None:
         self.runner = asyncio.Runner()
         self.events: list[Event] = []
-        self.engine = EngineProcess(Settings(model=str(model)), self.events.append)
+        self.engine = EngineProcess(Settings(model=str(model), **settings), self.events.append)
 
     def do(self, scenario: Coroutine[Any, Any, Any]) -> Any:
         return self.runner.run(scenario)
@@ -112,6 +112,42 @@ def test_what_the_client_did_wrong_is_a_400(run: Running) -> None:
         run.do(run.outputs(Job("odd", ChatPrompt((Message("assistant", "hi"),)), GREEDY)))
 
 
+def test_without_a_prompt_cache_nothing_goes_to_disk(model_dir: ModelDir, tmp_path: Path) -> None:
+    run = Running(model_dir("plain"), cache_bytes=0, home=tmp_path)
+    with run.runner:
+        run.do(run.engine.start())
+        run.do(run.ready())
+        run.do(run.outputs(job("one", "a conversation of so many characters that it would be worth keeping " * 3)))
+        assert run.do(run.engine.cache()).disk_budget == 0
+        run.do(run.engine.close())
+    assert not (tmp_path / "cache").exists()
+
+
+def test_the_prompt_cache_is_told_and_obeys(run: Running) -> None:
+    text = "a conversation that is worth keeping, of a few dozen characters"
+    run.do(run.outputs(job("kept", text)))
+    entry = run.do(run.engine.cache()).entries[0]
+    assert (entry.opening, entry.request, entry.pinned) == (text, "kept", False)
+    assert run.do(run.engine.cache("pin", entry.id)).entries[0].pinned
+    left = run.do(run.engine.cache("drop", entry.id))
+    assert entry.id not in [kept.id for kept in left.entries]
+    assert left.recent[0].id == entry.id
+    with pytest.raises(NotFound, match=entry.id) as error:
+        run.do(run.engine.cache("unpin", entry.id))
+    assert error.value.code == "cache_entry_not_found"
+
+
+def test_the_cache_is_told_beside_a_running_stream(run: Running) -> None:
+    async def scenario() -> None:
+        stream = run.engine.run(endless("busy"))
+        async with aclosing(stream):
+            await run.first_piece(stream)
+            assert (await run.engine.cache()).budget > 0
+            await run.first_piece(stream)
+
+    run.do(scenario())
+
+
 def test_a_failing_job_is_a_500_of_its_own(run: Running) -> None:
     async def scenario() -> str:
         good = asyncio.create_task(run.text(job("good", "hello")))
@@ -158,7 +194,7 @@ def test_text_and_tokens_are_gone_on_with_as_they_are(run: Running) -> None:
 
 
 def test_what_a_job_asks_of_its_answer_crosses_the_wire(run: Running) -> None:
-    asked = job("choice", "tell me something long enough to be cached", 12)
+    asked = job("choice", "tell me something that is long enough to be cached, and even to be waited for", 12)
     hot = replace(GREEDY, temperature=1.0, seed=1)
 
     async def choices() -> list[list[Output]]:

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlxtui.engine.interface import ChatPrompt, Failure, Job, ParsedCall, Rendered
-from mlxtui.engine.wire import ParseCalls
+from mlxtui.engine.wire import Declined, ParseCalls, Spell, Spelled
 from mlxtui.engine.worker.model import Model
-from mlxtui.engine.worker.prompt import parse_calls, prepare
+from mlxtui.engine.worker.prompt import answer, parse_calls, prepare
 from mlxtui.engine.worker.slot import Prompt
 from mlxtui.types import NEUTRAL_SAMPLING, Message, TextPrompt, Tool, ToolCall
 from tests.engine.conftest import Models
@@ -217,3 +217,14 @@ def test_a_bad_call_is_no_call(models: Models, text: str) -> None:
 @given(text=st.text())
 def test_no_text_breaks_the_parser(models: Models, text: str) -> None:
     assert _parse(models("plain"), text) == ()
+
+
+def test_tokens_are_spelled_one_by_one(models: Models) -> None:
+    model = models("plain")
+    _, prompt = _prepared(model, _job(Message("user", "héllo 👋")))
+    told = answer(model, Spell(3, tuple(prompt.tokens)))
+    assert isinstance(told, Spelled)
+    text = model.tokenizer.decode(prompt.tokens)
+    assert b"".join(spelling.raw for spelling in told.spellings).decode() == text
+    assert {s.raw for s in told.spellings if s.special} == {b"<|im_start|>", b"<|im_end|>", b"<think>"}
+    assert isinstance(answer(model, Spell(4, (10**6,))), Declined)

@@ -27,6 +27,7 @@ from mlxtui.recording import Writer
 from mlxtui.serve import _config
 from mlxtui.server import replayed
 from mlxtui.server.app import create_app
+from mlxtui.server.downloads import Downloads
 from mlxtui.server.ledger import Ledger
 from mlxtui.server.recorder import Recorder, RecordingEngine
 from mlxtui.settings import Settings
@@ -70,13 +71,14 @@ class Served:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.bus = Bus()
-        self.ledger = Ledger(self.publish)
+        self.ledger = Ledger(self.publish, settings.keep_requests)
         self.events: list[Event] = []
         self.stopped = asyncio.Event()
         self.url = ""
         self.app = Quart("unset")
         self.engine = ReplayEngine.scripted()
         self.store = Store()
+        self.downloads = Downloads(self.publish)
         self._published = asyncio.Event()
 
     def publish(self, event: Event) -> None:
@@ -116,7 +118,15 @@ async def serving(
     served.engine = engine or ReplayEngine.scripted(pieces, publish=served.publish, **script)
     taped = RecordingEngine(served.engine)
     served.store = store or served.store
-    served.app = create_app(taped, served.bus, served.ledger, served.settings, served.stopped.set, served.store)
+    served.app = create_app(
+        taped if record else served.engine,
+        served.bus,
+        served.ledger,
+        served.settings,
+        served.stopped.set,
+        served.store,
+        served.downloads,
+    )
     if replay:
         replayed.install(served.app, replay)
     secrets = [served.settings.api_key or ""]
@@ -136,6 +146,7 @@ async def serving(
             served.bus.close()
             done.set()
             await server
+            await served.downloads.close()
             await served.engine.close()
             await served.store.close()
 

@@ -12,6 +12,7 @@ from mlxtui.events import (
     Logged,
     ModelReady,
     PrefillProgress,
+    PromptParted,
     RequestFinished,
     RequestQueued,
     RequestReceived,
@@ -51,6 +52,14 @@ def test_each_step_of_a_request_is_told_once() -> None:
         "abcdef  prefill: 9 tokens, 4 of them cached",
         "abcdef  decode",
         "abcdef  ✓ stop: 11 tokens in 1.50 s, 10.0 tok/s",
+    ]
+
+
+def test_why_a_prompt_was_not_reused_is_told() -> None:
+    missed = EngineStep(1.0, (PrefillProgress("abcdef99", 300, 900, 300, "parted"),), (), 0, 0, 0, 0)
+    assert lines(RECEIVED, missed, PromptParted(1.0, "abcdef99", 1300, "messages[0].content"))[1:] == [
+        "abcdef  prefill: 900 tokens, 300 of them cached: the prompt parts from the nearest earlier one",
+        "abcdef  parts after token 1,300 in messages[0].content",
     ]
 
 

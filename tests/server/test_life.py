@@ -12,6 +12,7 @@ import httpx2
 import pytest
 from openai import APIError
 
+from mlxtui.engine.interface import Job
 from mlxtui.events import RequestFinished, RequestQueued, RequestReceived
 from mlxtui.settings import Settings
 from mlxtui.types import Finish, Started, Text
@@ -152,6 +153,32 @@ def test_others_go_on_when_one_leaves() -> None:
             gate.open.set()
             answer = (await staying).json()
         assert answer["choices"][0]["message"]["content"] == "one two three"
+
+    run(main())
+
+
+def test_a_choice_that_is_over_frees_its_slot_while_the_others_go_on() -> None:
+    async def main() -> None:
+        gate = asyncio.Event()
+
+        async def pace(job: Job, number: int, dt: float) -> None:
+            if number == (1 if job.id.endswith(".1") else 2):
+                await gate.wait()
+
+        async with (
+            serving(PIECES, pace=pace) as served,
+            served.http() as http,
+            http.stream("POST", CHAT, json=chat(stream=True, n=2, stop=" two")) as response,
+        ):
+            lines = response.aiter_lines()
+            async for line in lines:
+                if '"finish_reason":"stop"' in line.replace(" ", ""):
+                    break
+            assert [job.rpartition(".")[2] for job in served.engine.live] == ["1"]
+            gate.set()
+            rest = [line async for line in lines if line.startswith("data:")]
+        assert rest[-1] == "data: [DONE]"
+        assert json.loads(rest[-2].removeprefix("data: "))["choices"][0]["index"] == 1
 
     run(main())
 

@@ -12,10 +12,10 @@ from typing import Any
 import httpx2
 
 from mlxtui.engine.interface import ParsedCall
-from mlxtui.events import RequestFinished, RequestQueued, from_json
+from mlxtui.events import RequestFinished, RequestPrioritised, RequestQueued, RequestReceived, from_json
 from mlxtui.settings import Settings
 from mlxtui.state import State, fold
-from tests.server.serving import CHAT, HELLO, chat, function, run, serving, sse
+from tests.server.serving import CHAT, HELLO, Gate, chat, function, run, serving, sse
 from tests.server.test_errors import assert_error
 from tests.server.test_life import gated
 
@@ -245,5 +245,28 @@ def test_a_shutdown_request_is_accepted_and_passed_on() -> None:
         async with serving() as served, served.http() as http:
             assert (await http.post("/mlxtui/shutdown")).status_code == 202
             assert served.stopped.is_set()
+
+    run(main())
+
+
+def test_a_request_goes_before_others_as_its_client_or_the_dashboard_wants_until_it_answers() -> None:
+    async def main() -> None:
+        gate = Gate()
+        async with serving(pace=gate) as served, served.http() as http:
+            asking = asyncio.create_task(http.post(CHAT, json=chat(service_tier="flex")))
+            await gate.reached.wait()
+            id = (await served.event(RequestReceived)).id
+            assert (await served.event(RequestPrioritised)).priority == "low"
+            raised = await http.post(f"/mlxtui/requests/{id}/priority", json={"priority": "high"})
+            assert raised.json() == {"id": id, "priority": "high", "changed": True}
+            assert (await served.event(RequestPrioritised, 2)).priority == "high"
+            assert (await http.get(f"/mlxtui/requests/{id}")).json()["priority"] == "high"
+            for wrong in ({"priority": "urgent"}, {"priority": 1}, {}):
+                refused = await http.post(f"/mlxtui/requests/{id}/priority", json=wrong)
+                assert (refused.status_code, refused.json()["error"]["param"]) == (400, "priority")
+            gate.open.set()
+            await asking
+            late = await http.post(f"/mlxtui/requests/{id}/priority", json={"priority": "low"})
+            assert late.json() == {"id": id, "priority": "low", "changed": False}
 
     run(main())

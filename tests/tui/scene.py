@@ -35,8 +35,8 @@ GB = 1 << 30
 class StillClient(ServerClient):
     """A client whose feed has said all it has to say."""
 
-    def __init__(self, state: State | None = None, link: Link | None = None) -> None:
-        super().__init__("http://127.0.0.1:8080")
+    def __init__(self, state: State | None = None, link: Link | None = None, readonly: bool = False) -> None:
+        super().__init__("http://127.0.0.1:8080", readonly=readonly)
         self.state = state or busy()
         self.link = link or Link("connected")
 
@@ -117,7 +117,7 @@ async def dashboard(
     async with app.run_test(size=size, notifications=True) as pilot:
         await drawn(app, pilot)
         yield app, pilot
-        await app.client.close()
+    await app.client.close()
 
 
 async def drawn(app: Dashboard, pilot: Pilot[Outcome]) -> str:
@@ -143,5 +143,5 @@ def screen_text(app: Dashboard) -> str:
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def play(scene: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(scene, 30))
+def play(scene: Coroutine[Any, Any, None], patience: float = 90) -> None:
+    asyncio.run(asyncio.wait_for(scene, patience))

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from textual.widgets import Tabs
+import pytest
 
 from mlxtui.events import RequestFinished
 from mlxtui.state import fold
+from mlxtui.tui import wired
+from mlxtui.tui.screens import inspector
 from mlxtui.tui.screens.home import HomeScreen
 from mlxtui.tui.screens.inspector import InspectorScreen
-from mlxtui.tui.widgets.pager import Pager
+from mlxtui.tui.text import Line
 from tests.fake_server import FakeServer
 from tests.tui.scene import NOW, StillClient, dashboard, drawn, play, screen_text, settled
 from tests.tui.test_screens import same_as_before
@@ -47,7 +49,7 @@ def test_the_output_grows_while_it_is_generated() -> None:
                 deltas.put_nowait({"channel": "reasoning", "text": "The user wants the weather."})
                 deltas.put_nowait({"channel": "content", "text": "Let me look."})
                 deltas.put_nowait({"channel": "tool", "index": 0, "name": "get_weather", "text": '{"city":'})
-                while not screen.answer.calls:
+                while not screen.inspected.answer.calls:
                     await pilot.pause()
                 same_as_before("inspector-live-100x30", await drawn(app, pilot))
                 deltas.put_nowait({"channel": "tool", "index": 0, "text": ' "Paris"}'})
@@ -59,10 +61,7 @@ def test_the_output_grows_while_it_is_generated() -> None:
                 assert '"city": "Paris"' in await drawn(app, pilot)
                 await pilot.press("m")
                 same_as_before("inspector-messages-100x30", await drawn(app, pilot))
-                await pilot.press("right", "right")
-                assert screen.query_one(Tabs).active == "wire"
-                assert '"finished": true' in screen.query_one("#wire-text", Pager).text
-                await pilot.press("left", "escape")
+                await pilot.press("right", "left", "escape")
                 assert isinstance(app.screen, HomeScreen)
 
     play(scene())
@@ -83,6 +82,58 @@ def test_a_request_whose_body_is_gone_still_shows_its_figures() -> None:
     play(scene())
 
 
+WIRE: dict[str, Any] = {
+    "request": {"path": "/v1/chat/completions", "headers": [], "unread": None},
+    "response": {"status": 200, "headers": [], "chunks": [[0, 0.1, "{}"]], "left_out": 0, "complete": True},
+}
+
+
+def test_what_a_finished_request_sent_and_got_is_laid_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    laid_out: list[str] = []
+    for name in ("sent_lines", "answer_sent_lines"):
+
+        def counted(*known: Any, name: str = name) -> list[Line]:
+            laid_out.append(name)
+            lines: list[Line] = getattr(wired, name)(*known)
+            return lines
+
+        monkeypatch.setattr(inspector, name, counted)
+
+    async def scene() -> None:
+        async with FakeServer() as server:
+            server.bodies["a1f301"], server.looks["a1f301", "wire"] = inspected(True), WIRE
+            client = StillClient()
+            client._http.base_url = server.url  # type: ignore[assignment]
+            async with dashboard(client, size=(140, 36)) as (app, pilot):
+                await pilot.press("enter", "w")
+                assert "Paris" in await settled(app, pilot)
+                await pilot.press("W")
+                assert "HTTP/1.1 200" in await settled(app, pilot)
+                await pilot.press("w")
+                await settled(app, pilot)
+                laid_out.clear()
+                for _ in range(3):
+                    assert "Paris" in await drawn(app, pilot)
+                assert laid_out == []
+
+    play(scene())
+
+
+@pytest.mark.parametrize("response", [None, {}, {"chunks": None}, {"chunks": [[0]]}, {"chunks": [["x", "y", "z"]]}])
+def test_a_wire_told_in_another_way_is_trouble_and_no_end(response: Any) -> None:
+    async def scene() -> None:
+        async with FakeServer() as server:
+            server.bodies["a1f301"] = inspected(True)
+            server.looks["a1f301", "wire"] = WIRE | {"response": response}
+            client = StillClient()
+            client._http.base_url = server.url  # type: ignore[assignment]
+            async with dashboard(client, size=(140, 36)) as (app, pilot):
+                await pilot.press("enter", "w")
+                assert "in a way this version does not know" in await settled(app, pilot)
+
+    play(scene())
+
+
 LONG = "\n".join(f"line {n} " + "word " * 40 for n in range(3_000))
 
 
@@ -98,14 +149,14 @@ def test_a_long_answer_is_followed_while_it_grows() -> None:
                 screen = app.screen
                 assert isinstance(screen, InspectorScreen)
                 deltas.put_nowait({"channel": "content", "text": LONG})
-                while not screen.answer.content:
+                while not screen.inspected.answer.content:
                     await pilot.pause()
                 await drawn(app, pilot)
                 await pilot.pause()
                 assert "line 2999" in screen_text(app)
                 await pilot.press("g")
                 deltas.put_nowait({"channel": "content", "text": "\nmore"})
-                while not screen.answer.content.endswith("more"):
+                while not screen.inspected.answer.content.endswith("more"):
                     await pilot.pause()
                 assert "line 0 " in await drawn(app, pilot)
 

@@ -7,16 +7,12 @@ import signal
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from textual.pilot import Pilot
 from textual.screen import ModalScreen
 
 from mlxtui.client import Link
-from mlxtui.events import Logged, RequestReceived
+from mlxtui.events import RequestPrioritised, RequestReceived
 from mlxtui.state import State, fold
 from mlxtui.tui.app import Dashboard, Outcome
-from mlxtui.tui.screens.ask import Ask
 from mlxtui.tui.screens.home import HomeScreen
 from mlxtui.tui.screens.inspector import InspectorScreen
 from mlxtui.tui.screens.reader import Reader
@@ -205,7 +201,7 @@ def test_the_palette_runs_keys_by_name() -> None:
         async with dashboard() as (app, pilot):
             commands = {command.title: command for command in app.get_system_commands(app.screen)}
             await commands["Sort by the next column"].callback()  # type: ignore[misc]
-            await commands["The request below"].callback()  # type: ignore[misc]
+            await commands["The line below"].callback()  # type: ignore[misc]
             assert (table(app).border_subtitle, selected(app)) == ("by tok/s", "5ta110")
             await pilot.press("ctrl+p")
             assert isinstance(app.screen, ModalScreen)
@@ -288,43 +284,25 @@ def test_a_server_that_failed_to_come_up_closes_the_dashboard() -> None:
     play(scene())
 
 
-KEYS = ["j", "k", "G", "g", "pageup", "pagedown", "enter", "escape", "slash", "s", "space", "x", "y", "Y", "n", "left"]
-KEYS += [
-    "question_mark",
-    "ctrl+p",
-    "t",
-    "q",
-    "1",
-    "tab",
-    "right",
-    "m",
-    "o",
-    "w",
-    "up",
-    "down",
-    "a",
-    "!",
-    ":",
-    "backspace",
-]
-
-
-@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.sampled_from(KEYS), min_size=10, max_size=25), st.sampled_from([(140, 36), (60, 20)]))
-def test_no_sequence_of_keys_breaks_it(keys: list[str], size: tuple[int, int]) -> None:
+def test_plus_and_minus_move_a_request_before_and_after_others() -> None:
     async def scene() -> None:
-        client = StillClient(busy())
-        fold(client.state, Logged(NOW, "info", "[/foo]"))
-        async with dashboard(client, size=size) as (app, pilot):
-            await pilot.press(*keys)
-            if app.is_running and app.return_value is None:
-                await _home(app, pilot)
+        async with FakeServer() as server:
+            fold(server.bus.state, RequestReceived(NOW, "c0de01", "chat", "codex", "m", True))
+            client = StillClient()
+            client._http.base_url = server.url  # type: ignore[assignment]
+            async with dashboard(client) as (app, pilot):
+                await pilot.press("j", "j")
+                for key, wanted, mark in (("plus", "high", "↑"), ("minus", "normal", " "), ("minus", "low", "↓")):
+                    await pilot.press(key)
+                    await settled(app, pilot)
+                    assert server.prioritised[-1] == ("c0de01", wanted)
+                    fold(client.state, RequestPrioritised(NOW, "c0de01", wanted))  # type: ignore[arg-type]
+                    assert f"c0de01{mark} " in await drawn(app, pilot)
+                await pilot.press("minus", "minus")
+                assert {wanted for _, wanted in server.prioritised[3:]} <= {"low"}
+                await pilot.press("enter")
+                assert "priority low" in await drawn(app, pilot)
+                await pilot.press("escape", "home", "plus")
+                assert "already begun" in await drawn(app, pilot)
 
     play(scene())
-
-
-async def _home(app: Dashboard, pilot: Pilot[Outcome]) -> None:
-    while isinstance(app.screen, (ModalScreen, InspectorScreen, Ask)):
-        await pilot.press("escape")
-        await pilot.pause()
-    assert "requests" in await drawn(app, pilot)

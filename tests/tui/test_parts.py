@@ -22,6 +22,7 @@ from mlxtui.state import State, fold
 from mlxtui.tui.choose import SORTS, chosen
 from mlxtui.tui.clipboard import system_copy
 from mlxtui.tui.figures import age, bar, count, duration, percent, rate, short, size
+from mlxtui.tui.plot import STEPS, axis, gathered, means, nice, nice_bytes, shares
 from mlxtui.tui.snippets import curl, python
 from mlxtui.tui.text import Line, cells, fit, joined, plain, wrapped
 from mlxtui.tui.transcript import answer_lines, message_lines
@@ -30,8 +31,9 @@ from mlxtui.tui.widgets.columns import COLUMNS, Moment, columns_for, head, row_l
 from mlxtui.tui.widgets.latency import latency
 from mlxtui.tui.widgets.log import log
 from mlxtui.tui.widgets.memory import memory
+from mlxtui.tui.widgets.minutes import first_tokens, hits_plot, memory_plot
 from mlxtui.tui.widgets.requests import RequestsTable
-from mlxtui.tui.widgets.throughput import gathered, nice, throughput
+from mlxtui.tui.widgets.throughput import throughput
 from mlxtui.tui.widgets.timing import timing
 from tests.tui.scene import NOW, StillClient, busy, dashboard, drawn, play
 
@@ -118,25 +120,65 @@ def test_any_filter_and_sort_keeps_live_rows_first(query: str, sort: str) -> Non
 def test_bins_of_the_plot_stand_still_on_the_clock() -> None:
     values = [*range(60)]
     assert gathered(values, 1, 7.5) == values
-    assert gathered(values, 2, 8.5) == [i + 0.5 for i in range(0, 60, 2)]
-    later = gathered([*range(1, 61)], 2, 9.5)
+    assert means(values, 2, 8.5) == [i + 0.5 for i in range(0, 60, 2)]
+    later = means([*range(1, 61)], 2, 9.5)
     assert (later[:-1], later[-1]) == ([i + 0.5 for i in range(2, 60, 2)], 60)
     assert [len(gathered(values, seconds, now)) for seconds in (1, 2, 3, 4, 6) for now in (0, 1, 5)] == [
         *(60, 60, 60, 30, 30, 30, 20, 20, 20, 15, 15, 15, 10, 10, 10)
     ]
 
 
+@given(st.lists(st.integers(0, 1000), min_size=60, max_size=60), st.sampled_from(STEPS), st.integers(0, 10_000))
+def test_bars_are_the_latest_seconds_and_nothing_twice(values: list[int], step: int, now: int) -> None:
+    bins = gathered(values, step, now)
+    kept = (len(bins) - bool(now % step)) * step + now % step
+    assert sum(bins) == sum(values[60 - kept :])
+    assert 60 - kept < step
+
+
 def test_scales_are_round() -> None:
     assert [nice(v) for v in (0, 0.3, 1, 1.2, 3, 9, 10, 83, 1_900)] == [0, 1, 1, 2, 5, 10, 10, 100, 2_000]
+    assert [nice_bytes(v) / 1024 for v in (1024, 1025, 1600, 2049)] == [1, 1.5, 2, 3]
 
 
-@given(st.integers(1, 80), st.integers(1, 8), st.booleans())
-def test_panels_fit_any_size(width: int, height: int, empty: bool) -> None:
-    view = View(State() if empty else BUSY, NOW, Link("connected"), "http://x")
-    for paint in (throughput, memory, latency, log):
+def test_the_axis_says_how_long_ago() -> None:
+    assert plain(axis(300, 5, 66)) == "5 min                         2.5 min                    now"
+    assert plain(axis(300, 15, 26)) == "5 min            now"
+    assert plain(axis(300, 30, 11)) == "  now"
+
+
+def test_shares_are_in_proportion() -> None:
+    lines = [plain(line) for line in shares([("≤ 1 s", 8), ("≤ 2 s", 4), ("≤ 5 s", 0), ("> 5 s", 1)], 17, "")]
+    assert lines == ["≤ 1 s ████████ 8", "≤ 2 s ████ 4", "≤ 5 s ", "> 5 s █ 1"]
+
+
+def test_the_first_tokens_are_of_the_last_five_minutes() -> None:
+    state = State()
+    for n, (ago, ttft) in enumerate([(400.0, 9.0), (200.0, 0.03), (100.0, 0.4), (50.0, 0.45), (1.0, 0.0)]):
+        fold(state, RequestReceived(NOW - ago, f"r{n}", "chat", "curl", "m", True))
+        fold(state, RequestFinished(NOW - ago + 1, f"r{n}", 200, "stop", None, 9, 1, 5, 0, ttft, 1.0))
+    painted = first_tokens(View(state, NOW, Link("connected"), "http://x"), Size(40, 8))
+    assert painted.title == "TTFT p50 0.40s · p95 0.45s · 4 requests"
+    counts = [plain(line).split()[-1] for line in painted.lines]
+    assert [plain(line)[:8].strip() for line in painted.lines] == [
+        *("≤ 20 ms", "≤ 50 ms", "≤ 100 ms", "≤ 200 ms", "≤ 500 ms")
+    ]
+    assert (counts[0], counts[1], counts[4]) == ("1", "1", "2")
+    short = first_tokens(View(state, NOW, Link("connected"), "http://x"), Size(40, 2))
+    assert [plain(line).split()[-1] for line in short.lines] == ["2", "2"]
+
+
+PLOTS = (throughput, memory_plot, hits_plot, first_tokens)
+
+
+@given(st.integers(1, 150), st.integers(1, 40), st.booleans(), st.integers(0, 400))
+def test_panels_fit_any_size(width: int, height: int, empty: bool, later: int) -> None:
+    view = View(State() if empty else BUSY, NOW + later, Link("connected"), "http://x")
+    for paint in (*PLOTS, memory, latency, log):
         painted = paint(view, Size(width, height))
         assert len(painted.lines) <= height
-    assert all(cells(line) <= max(width, 66) for line in throughput(view, Size(width, height)).lines)
+    for paint in PLOTS:
+        assert all(cells(line) <= max(width, 40) for line in paint(view, Size(width, height)).lines)
 
 
 def test_the_timing_bar_shows_each_phase() -> None:

@@ -33,10 +33,37 @@ BODY: dict[str, Any] = {
         ],
         "tools": [{"function": {"name": EVIL, "description": EVIL}}, EVIL, {"function": EVIL}],
     },
+    "miss": {"reason": "parted", "at": 3, "was": EVIL, "now": EVIL, "where": EVIL},
+    "in_force": {"temperature": 1.0, EVIL: EVIL, "constraint": EVIL},
     "output": {
         "reasoning": EVIL,
         "content": EVIL,
         "tool_calls": [{"id": EVIL, "name": EVIL, "arguments": EVIL}],
+    },
+}
+
+
+SPELLED: dict[str, Any] = {
+    "texts": [EVIL, "\t", "", "x" * 500, EVIL, "漢" * 90, "👋\u0301"],
+    "counts": [1, 1, 1, 1, 2, 1, 4],
+    "ids": [*range(11)],
+    "special": [0],
+    "fields": [[0, 2, EVIL, EVIL], [4, 6, "messages[0].content", "user"]],
+}
+LOOKS: dict[str, dict[str, Any]] = {
+    "prompt": SPELLED | {"cached": 3, "rendered": 9, "prompts": 1},
+    "raw": SPELLED | {"left_out": 5, "opens_in": "content"},
+    "wire": {
+        "request": {"path": EVIL, "headers": [[EVIL, EVIL]], "unread": EVIL},
+        "response": {
+            "status": 200,
+            "headers": [["content-type", "text/event-stream"], [EVIL, EVIL]],
+            "chunks": [[0, 0.1, EVIL], [7, 0.2, f"event: {EVIL}\ndata: {EVIL}\n\n"]],
+            "sent": 8,
+            "bytes": 900,
+            "left_out": 500,
+            "complete": False,
+        },
     },
 }
 
@@ -101,16 +128,22 @@ def test_the_inspector_in_every_tab(request_id: str) -> None:
     async def scene() -> None:
         async with FakeServer() as server:
             server.bodies[request_id] = BODY
+            for what, told in LOOKS.items():
+                server.looks[request_id, what] = told
             still = client()
             still._http.base_url = server.url  # type: ignore[assignment]
             async with dashboard(still) as (app, pilot):
                 screen = InspectorScreen(still, request_id)
                 await app.push_screen(screen)
                 await settled(app, pilot)
-                for key in ("m", "o", "w"):
+                for key in "mporwWb":
                     await pilot.press(key)
                     await drawn(app, pilot)
+                    await settled(app, pilot)
                     assert_harmless(app)
+                await pilot.press("p", *"...]]d,b")
+                await drawn(app, pilot)
+                assert_harmless(app)
                 await pilot.press("y")
                 await settled(app, pilot)
                 assert_harmless(app)
@@ -142,8 +175,14 @@ def test_an_answer_while_it_streams() -> None:
             async with dashboard(still) as (app, pilot):
                 screen = InspectorScreen(still, "bad1")
                 await app.push_screen(screen)
+                deltas.put_nowait({"pieces": [[EVIL, 1], ["", 1], [EVIL, 2]]})
                 for channel in ("reasoning", "content", "tool"):
                     deltas.put_nowait({"channel": channel, "text": EVIL, "name": EVIL})
+                await pilot.press("r")
+                while not screen.inspected.answer.calls:
+                    await pilot.pause()
+                await drawn(app, pilot)
+                assert_harmless(app)
                 deltas.put_nowait(None)
                 await settled(app, pilot)
                 assert_harmless(app)

@@ -53,6 +53,13 @@ def roles(ctx: Context) -> None:
         accepted(ctx.post(CHAT, body(ctx, messages=messages, **TINY)), f"a {role} message")
 
 
+@check("chat.late-system", Level.SHOULD, "real clients add instructions on the way; templates that raise break them")
+def late_system(ctx: Context) -> None:
+    """A system message after the first turns is accepted."""
+    messages = [user("Hello."), {"role": "assistant", "content": "Hello!"}, {"role": "system", "content": "Be brief."}]
+    accepted(ctx.post(CHAT, body(ctx, messages=[*messages, user("Go on.")], **TINY)), "a late system message")
+
+
 def parts(text: str) -> list[JsonObject]:
     return [{"type": "text", "text": text}, {"type": "text", "text": " Thank you."}]
 
@@ -181,6 +188,7 @@ CHECKS = (
     basic,
     identity,
     roles,
+    late_system,
     content_parts,
     greedy,
     unknown_fields,

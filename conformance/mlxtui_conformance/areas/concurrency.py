@@ -13,11 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from ..check import Level, Unsupported, check
 from ..context import Context
 from ..shapes import JsonObject, accepted, cooperation, dig, is_json, require
-from ..talk import CHAT, body, choices, chunks, joined, said, tell
+from ..talk import CHAT, ENDLESS, body, choices, chunks, joined, said, tell
 from ..wire import Streamed
 
 LONG = 200  # tokens a model must be good for before it is walked out on
-ENDLESS = "Write a very long story. Then count from 1 to 2000."
 
 
 @check(
@@ -106,7 +105,7 @@ def no_crosstalk(ctx: Context) -> None:
     require(len(set.union(*ids)) == len(words), "one id to each stream", [sorted(i) for i in ids])
     ended = [[c for c in choices(chunks(s)) if c.get("finish_reason")] for s in samples]
     require(all(len(ends) == 1 for ends in ended), "each stream finished once", ended)
-    kept = sum(word in text.content for word, text in zip(words, texts, strict=True))
+    kept = sum(word in text.content + text.reasoning for word, text in zip(words, texts, strict=True))
     cooperation(kept >= 2, f"the model repeated {kept} of {len(words)} words")
 
 

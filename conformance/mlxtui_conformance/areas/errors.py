@@ -64,7 +64,9 @@ def bad_messages(ctx: Context) -> None:
 @check("errors.envelope", Level.MUST, "OpenAPI: Error requires message, type, param, code")
 def envelope(ctx: Context) -> None:
     """Errors are {error: {message, type, param, code}}, all four keys, for 400 and 404."""
-    for reply in (_malformed(ctx), ctx.post(CHAT, body(ctx, messages=None)), ctx.get("/nowhere")):
+    wrong = (_malformed, lambda c: c.post(CHAT, body(c, messages=None)), lambda c: c.get("/nowhere"))
+    for send in wrong:  # one after another, for a report shows the last
+        reply = send(ctx)
         error = dig(reply.json(), "error")
         require(isinstance(error, dict), "an error object", reply.brief)
         lacking = [key for key in KEYS if key not in error]
@@ -87,12 +89,19 @@ def missing_model(ctx: Context) -> None:
 
 @check("errors.param", Level.SHOULD, "OpenAPI: Error.param names the field")
 def param(ctx: Context) -> None:
-    """The error for a wrong field names it in param."""
-    for field, wrong in (("messages", "hello"), ("temperature", "hot")):
-        reply = refused(ctx.post(CHAT, body(ctx, **{field: wrong})), (400,), f"a wrong {field}")
-        named = dig(reply.json(), "error", "param")
-        right = isinstance(named, str) and named.startswith(field)
-        require(right, f"param {field}", named)
+    """The error for a field that is wrong, missing or out of range names it in param."""
+    for field, wrong in (("messages", "hello"), ("temperature", "hot"), ("messages", ...)):
+        reply = refused(ctx.post(CHAT, body(ctx, **{field: wrong})), (400,), f"wrong {field}")
+        _named(reply, field)
+    for field, wrong in RANGES.items():
+        reply = ctx.post(CHAT, body(ctx, **{field: wrong, "logprobs": True}))
+        if reply.status == 400:  # errors.ranges tells about any other
+            _named(reply, field)
+
+
+def _named(reply: Reply, field: str) -> None:
+    named = dig(reply.json(), "error", "param")
+    require(isinstance(named, str) and named.startswith(field), f"param {field}", named)
 
 
 RANGES: JsonObject = {"temperature": -1, "top_p": 7, "n": 0, "top_logprobs": 21}
@@ -209,7 +218,12 @@ LATE: JsonObject = {
 }
 
 
-@check("errors.mid-stream", Level.MUST, "SDK: data with an error raises APIError; a cut stream raises nothing")
+@check(
+    "errors.mid-stream",
+    Level.MUST,
+    "SDK: data with an error raises APIError; a cut stream raises nothing",
+    alone=True,  # the last of all: some servers die of it
+)
 def mid_stream(ctx: Context) -> None:
     """A stream that goes wrong after its first byte says so in an error event; it never just ends.
 

@@ -10,8 +10,10 @@ from typing import Any
 
 from ..check import Inconclusive, Level, Unsupported, check
 from ..context import Context
-from ..shapes import accepted, cooperation, dig, offered, refused, require
-from ..talk import CHAT, Said, baseline, body, budget, choices, chunks, joined, plain, tell
+from ..schema import lengthy, strict_format
+from ..shapes import JsonObject, accepted, cooperation, dig, offered, refused, require
+from ..talk import CHAT, ENDLESS, Said, baseline, body, budget, choices, chunks, joined, plain, tell
+from ..wire import Streamed
 
 GIANT = 300_000  # tokens: a larger context is not worth a body of megabytes
 
@@ -202,6 +204,48 @@ def bad_max(ctx: Context) -> None:
             refused(ctx.post(CHAT, request), (400,), f"{name}={value}")
 
 
+AMPLE = 600  # deltas: some servers stop at 512 tokens that nobody asked for
+SKY = lengthy(AMPLE)
+
+
+@check(
+    "limits.default-max",
+    Level.SHOULD,
+    "OpenAPI: no default for max_completion_tokens; agents send none",
+    asks_model=True,
+)
+def default_max(ctx: Context) -> None:
+    """Without a limit of its own an answer goes on to the model's end or the context's, not to some default.
+
+    A schema makes the answer a long one, where the server holds the model to it.
+    """
+    cooperation((ctx.target.context or 4 * AMPLE) > 3 * AMPLE, "the context is too short to tell")
+    request = body(ctx, ENDLESS, max_completion_tokens=..., stream=True)
+    got = _at_length(ctx, request | {"response_format": strict_format(SKY)})
+    if got.status != 200 or b'"error"' in got.body:  # structured.schema tells about that
+        got = _at_length(ctx, request)
+    accepted(got, "a request without a limit")
+    deltas = got.body.count(b"data:")
+    if deltas > AMPLE:
+        return
+    cooperation(joined(chunks(got)).finish == "length", f"the model stopped by itself before {AMPLE} deltas")
+    require(False, "an answer that is not cut off", f"finish_reason length after {deltas} deltas")
+
+
+def _at_length(ctx: Context, request: JsonObject) -> Streamed:
+    """The first so many deltas of a long answer, or all of a short one."""
+    deadline = ctx.recorder.deadline
+    raw = b""
+    with ctx.raw.stream("POST", ctx.url(CHAT), json=request) as response:
+        for part in response.iter_raw():
+            raw += part
+            deltas = raw.count(b"data:")
+            if deltas > AMPLE:
+                break
+            cooperation(deadline.left() > deadline.seconds / 2, f"{deltas} deltas took half of the check's time")
+    return Streamed(response.status_code, response.headers, raw)
+
+
 @check("limits.max-beyond-context", Level.SHOULD, "practice: agents send one large number for all")
 def max_beyond_context(ctx: Context) -> None:
     """A token limit that reaches beyond the context is accepted (and cut to it), or honestly refused.
@@ -226,5 +270,6 @@ CHECKS = (
     context,
     context_code,
     bad_max,
+    default_max,
     max_beyond_context,
 )

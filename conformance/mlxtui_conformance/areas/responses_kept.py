@@ -9,7 +9,9 @@ import time
 
 from ..check import Level, Unsupported, check
 from ..context import Context
+from ..schema import lengthy
 from ..shapes import JsonObject, accepted, cooperation, dig, offered, refused, refuses, require
+from ..talk import ENDLESS
 from ..talk_responses import (
     FEW,
     RESPONSES,
@@ -25,7 +27,7 @@ from ..talk_responses import (
 from ..wire import Streamed
 
 NOBODY = "resp_conformance_no_such_response"
-ENDLESS = "Write a very long story. Then count from 1 to 2000."
+LONG = 600  # tokens at least of an answer that is to be cancelled
 PAUSE = 0.1  # seconds between two looks at a response on its way
 
 
@@ -141,8 +143,16 @@ def background(ctx: Context) -> None:
 
 @check("state.cancel", Level.OPT, "OpenAPI: POST /responses/{id}/cancel; cancelling twice is no error", asks_model=True)
 def cancel(ctx: Context) -> None:
-    """A background response can be cancelled, and stays so."""
-    begun = _in_background(ctx, body(ctx, ENDLESS, max_output_tokens=4000))
+    """A background response can be cancelled, and stays so.
+
+    A schema makes the answer a long one, where the server holds the model to it.
+    """
+    asked = body(ctx, ENDLESS, max_output_tokens=4000)
+    form = {"type": "json_schema", "name": "sky", "strict": True, "schema": lengthy(LONG)}
+    try:
+        begun = _in_background(ctx, asked | {"text": {"format": form}})
+    except Unsupported:
+        begun = _in_background(ctx, asked)
     path = f"{RESPONSES}/{begun.id}/cancel"
     reply = ctx.send("POST", path)
     if reply.status == 405 or refuses(reply):

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from ..check import Fail, Level, check
 from ..context import Context
-from ..response_protocol import Rule
-from ..shapes import JsonObject, accepted, cooperation, offered, require
+from ..shapes import JsonObject, cooperation, offered, require
 from ..talk_responses import (
     FEW,
     LOOK,
     QUESTION,
-    RESPONSES,
     RUN,
     answer,
     body,
     budget,
     calling,
-    hold,
     message,
     post,
     tell,
-    there,
 )
 
 CALL: JsonObject = {
@@ -124,79 +119,10 @@ def custom_tool(ctx: Context) -> None:
     tell(ctx, body(ctx, history, tools=[RUN], max_output_tokens=FEW), "a custom_tool_call_output")
 
 
-def codex_turn(ctx: Context) -> JsonObject:
-    """The second turn of a Codex session, cut down to its shape: every kind of field it sends is here."""
-    text: list[Any] = [
-        {"type": "message", "id": f"msg_conformance{at}", "role": role, "content": _texts(*words)}
-        for at, (role, words) in enumerate(
-            (
-                ("developer", ("You are a coding agent.",)),
-                ("developer", ("<skills_instructions>None.</skills_instructions>", "Approval policy: never.")),
-                ("user", ("<environment_context>\n  <shell>bash</shell>\n</environment_context>",)),
-                ("user", ("What is in a.txt?",)),
-            )
-        )
-    ]
-    call = {**CALL, "id": "fc_conformance1", "status": "completed", "name": "exec_command"}
-    call["arguments"] = json.dumps({"cmd": "cat a.txt"})
-    output = {**_given(call, "Wall time: 0.25 seconds\nOutput:\nhello\n"), "id": "fco_conformance1"}
-    return {
-        "model": ctx.target.model,
-        "input": [*text, call, output],
-        "tools": CODEX_TOOLS,
-        "tool_choice": "auto",
-        "parallel_tool_calls": True,
-        "reasoning": {"summary": "auto"},
-        "include": ["reasoning.encrypted_content"],
-        "store": False,
-        "stream": True,
-        "prompt_cache_key": "conformance",
-        "client_metadata": {"session_id": "conformance", "turn_id": "2"},
-    }
-
-
-def _texts(*words: str) -> list[JsonObject]:
-    return [{"type": "input_text", "text": text} for text in words]
-
-
-EXEC: JsonObject = {
-    "type": "function",
-    "name": "exec_command",
-    "description": "Runs a command in a PTY.",
-    "strict": False,
-    "parameters": {
-        "type": "object",
-        "properties": {"cmd": {"type": "string"}, "yield_time_ms": {"type": "number"}, "login": {"type": "boolean"}},
-        "required": ["cmd"],
-        "additionalProperties": False,
-    },
-}
-CODEX_TOOLS: list[JsonObject] = [
-    EXEC,
-    {"type": "namespace", "name": "multi_agent", "description": "Sub-agents", "tools": [{**EXEC, "name": "spawn"}]},
-    {"type": "web_search", "external_web_access": True},
-]
-
-
-@check("responses.codex", Level.MUST, "Codex CLI 0.169: the second turn of a session, as a server receives it")
-def codex(ctx: Context) -> None:
-    """A turn as Codex sends it is accepted and answered with a stream Codex can follow to its end.
-
-    Developer messages, a call and its output with ids and status, include, store: false, client_metadata,
-    a namespace of tools and a hosted one. Codex loses what has no output_item.done.
-    """
-    there(ctx)
-    sample = ctx.stream(RESPONSES, codex_turn(ctx) | {"max_output_tokens": 256})
-    accepted(sample, "a turn of Codex")
-    for rule in (Rule.LIFECYCLE, Rule.NAMES, Rule.NESTING):
-        hold(rule, "", sample)
-
-
 CHECKS = (
     function_call,
     tool_choice,
     function_output,
     hosted_tools,
     custom_tool,
-    codex,
 )

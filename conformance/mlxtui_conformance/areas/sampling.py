@@ -107,6 +107,19 @@ def _bytes(entry: JsonObject) -> bytes:
         raise Fail("bytes as a list of numbers from 0 to 255", f"{entry}") from error
 
 
+@check("sampling.logprobs-count", Level.SHOULD, "OpenAPI: an entry for each token of the content", asks_model=True)
+def logprobs_count(ctx: Context) -> None:
+    """There are as many entries as completion_tokens, less those of the reasoning (and one for an end token)."""
+    got = _logged(ctx)
+    entries = len(_entries(dig(got.raw, "choices", 0)))
+    if not entries or got.usage is None:
+        raise Unsupported("no logprobs, or no usage to compare them with")
+    spent = dig(got.usage, "completion_tokens")
+    thoughts = (got.usage.get("completion_tokens_details") or {}).get("reasoning_tokens") or 0
+    least = 1 if got.reasoning and not thoughts else spent - thoughts - 1
+    require(least <= entries <= spent + 1, f"{least} to {spent + 1} entries by usage", entries)
+
+
 @check("sampling.logprobs-unasked", Level.SHOULD, "OpenAPI: logprobs defaults to false")
 def logprobs_unasked(ctx: Context) -> None:
     """Not asked for, logprobs is null."""
@@ -149,4 +162,4 @@ def logit_bias(ctx: Context) -> None:
     require(heard, "another answer with a bias of 100, or a 400", found)
 
 
-CHECKS = (seed, top_p, logprobs, logprobs_unasked, logprobs_stream, logit_bias)
+CHECKS = (seed, top_p, logprobs, logprobs_count, logprobs_unasked, logprobs_stream, logit_bias)

@@ -11,7 +11,7 @@ from openai.types.chat import ChatCompletionChunk
 
 from ..check import Fail, Level, Unsupported, check
 from ..context import Context
-from ..shapes import JsonObject, accepted, cooperation, dig, refused, require
+from ..shapes import JsonObject, accepted, cooperation, dig, offered, refused, require
 from ..talk import CHAT, body, budget, choices, chunks, events, joined, plain, streamed, tell
 from ..wire import Streamed
 
@@ -216,6 +216,22 @@ def options_alone(ctx: Context) -> None:
     require(reply.media == "application/json", "one JSON answer", reply.brief)
 
 
+@check("chat.stream.n", Level.SHOULD, "OpenAPI: choices are told apart by index; vLLM tests")
+def several(ctx: Context) -> None:
+    """Streamed, n=2 gives two choices by their index, each with one role and one finish_reason, or an honest 400."""
+    sample = ctx.stream(CHAT, body(ctx, n=2, temperature=1, max_completion_tokens=4, stream=True))
+    offered(sample, "n=2 in a stream")
+    parts = chunks(sample)
+    found = {dig(choice, "index") for part in parts for choice in dig(part, "choices")}
+    require(found == {0, 1}, "choices with the indices 0 and 1", sorted(found))
+    for index in (0, 1):
+        pieces = choices(parts, index)
+        begun = [dig(piece, "delta").get("role") for piece in pieces if dig(piece, "delta").get("role")]
+        ended = [piece["finish_reason"] for piece in pieces if piece.get("finish_reason")]
+        require(len(begun) == 1, f"one role for choice {index}", begun)
+        require(len(ended) == 1, f"one finish_reason for choice {index}", ended)
+
+
 BAD_STREAM: JsonObject = {"messages": "not a list", "stream": True}
 
 
@@ -243,5 +259,6 @@ CHECKS = (
     incremental,
     keepalive,
     options_alone,
+    several,
     early_error,
 )

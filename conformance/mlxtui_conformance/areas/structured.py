@@ -48,9 +48,12 @@ def _storm(ctx: Context) -> Said:
 
 @check("structured.json-object", Level.MUST, "OpenAPI: ResponseFormatJsonObject", asks_model=True)
 def json_object(ctx: Context) -> None:
-    """json_object gives one JSON object, without prose or fences around it."""
+    """json_object gives one JSON object, without prose or fences around it, whatever the model would rather say."""
+    against = formatted(ctx, {"type": "json_object"}, "Say hello in plain words. Don't answer in JSON.")
+    got = _spoken(said(offered(ctx.post(CHAT, against), "json_object").json()))
+    require(got.content.lstrip().startswith("{"), "an object though the prompt is against it", repr(got.content))
     request = formatted(ctx, {"type": "json_object"}, f"{COUNT} Answer in JSON.")
-    got = _spoken(said(offered(ctx.post(CHAT, request), "json_object").json()))
+    got = _spoken(said(accepted(ctx.post(CHAT, request), "json_object").json()))
     require(got.content.lstrip().startswith("{"), "an object from the first character on", repr(got.content))
     cooperation(got.finish != "length", "the model found no end to its object")
     try:

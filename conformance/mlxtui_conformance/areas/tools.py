@@ -38,11 +38,17 @@ def forced(name: str) -> JsonObject:
     return {"type": "function", "function": {"name": name}}
 
 
-def whole_call(call: JsonObject, names: tuple[str, ...] = NAMES) -> None:
-    """The shape of a finished call: id, type, a known name, arguments as a JSON string."""
+def whole_call(call: JsonObject, allowed: tuple[str, ...] = ()) -> None:
+    """The shape of a finished call: id, type, a name, arguments as a JSON string.
+
+    A name that is none is the model's slip, unless the server was told to see to it.
+    """
     require(isinstance(dig(call, "id"), str) and bool(call["id"]), "an id", call)
     require(dig(call, "type") == "function", "type function", call)
-    require(dig(call, "function", "name") in names, f"a name out of {names}", call)
+    name = dig(call, "function", "name")
+    require(isinstance(name, str) and bool(name), "a name", call)
+    require(not allowed or name in allowed, f"a name out of {allowed}", call)
+    cooperation(name in (allowed or NAMES), f"the model calls {name}, a tool that is not there")
     arguments = dig(call, "function", "arguments")
     require(isinstance(arguments, str), "arguments as a string", call)
     try:
@@ -86,6 +92,7 @@ def named(ctx: Context) -> None:
     require(bool(got.calls), "a call of get_time", reply.brief)
     for call in got.calls:
         whole_call(call, ("get_time",))
+    require(not got.content.strip(), "no text beside a call by force", reply.brief)
     # api.openai.com ends a named call with "stop", most others with "tool_calls".
     require(got.finish in ("tool_calls", "stop"), "finish_reason tool_calls", got.finish)
 
@@ -105,7 +112,7 @@ def required(ctx: Context) -> None:
     _finished(got)
     require(bool(got.calls), "at least one call", reply.brief)
     for call in got.calls:
-        whole_call(call)
+        whole_call(call, NAMES)
     require(got.finish == "tool_calls", "finish_reason tool_calls", got.finish)
 
 

@@ -14,16 +14,20 @@ from functools import partial
 from queue import Empty
 from typing import TYPE_CHECKING
 
-from mlxtui.engine.wire import Cancel, Link, LoadFailed, Loading, Note, Ready, Setup
+from mlxtui.engine.wire import AskCache, Cancel, Link, LoadFailed, Loading, Note, Prioritise, Ready, Setup
+from mlxtui.engine.worker.cache.errands import Report
 from mlxtui.engine.worker.desk import Desk, HangUp, Order
 from mlxtui.engine.worker.locate import LoadError, find
+from mlxtui.engine.worker.slot import Prompt
 from mlxtui.events import LogLevel
 
 if TYPE_CHECKING:
+    from mlxtui.engine.worker.cache.disk import Disk
+    from mlxtui.engine.worker.model import Model
     from mlxtui.engine.worker.scheduler import Scheduler
 
 _log = logging.getLogger("mlxtui.engine")
-_RESTLESS = 5.0  # seconds
+_RESTLESS, _SAVING = 5.0, 3.5  # seconds; those to save must end before the desk loses patience
 _LEVELS: dict[int, LogLevel] = {logging.ERROR: "error", logging.WARNING: "warning"}
 
 
@@ -68,28 +72,58 @@ def main() -> int:
 
 def _serve(setup: Setup, link: Link, desk: Desk) -> None:
     from mlxtui.engine.worker import device
-    from mlxtui.engine.worker.model import load
+    from mlxtui.engine.worker.memory import cache_budget
+    from mlxtui.engine.worker.model import load, with_draft
     from mlxtui.engine.worker.prompt import answer, prepare
     from mlxtui.engine.worker.scheduler import Scheduler
 
-    model = load(setup.model, setup.context_length, lambda detail: link.send(Loading(detail)))
+    def tell(detail: str) -> None:
+        link.send(Loading(detail))
+
+    model = load(setup.model, setup.context_length, tell, setup.kv_bits)
+    if setup.draft_model:
+        model = with_draft(model, setup.draft_model, tell)
+    budget = cache_budget(device.left(model.info.weights_bytes))
     scheduler = Scheduler(
         model,
         max_running=setup.max_running,
-        cache_bytes=setup.cache_bytes,
+        cache_bytes=budget if setup.cache_bytes is None else setup.cache_bytes,
         memory_limit=device.memory_limit(),
     )
+    disk = _disk(setup, model, desk) if scheduler.cache.max_bytes else None
+    if disk:
+        scheduler.cache.leaving = disk.keep
     desk.open_rendering(partial(prepare, model), partial(answer, model))
     link.send(Ready(model.info))
-    while _obey(scheduler, desk):
+    while _obey(scheduler, disk, desk, link):
         if not scheduler.idle:
             report = scheduler.step()
             if report.prefills or report.pieces or report.failures:
                 link.send(report)
+    if disk:
+        disk.close(scheduler.cache, _SAVING)
 
 
-def _obey(scheduler: Scheduler, desk: Desk) -> bool:
+def _disk(setup: Setup, model: Model, desk: Desk) -> Disk | None:
+    """The prompt cache's files; None: there are to be none, or there is no place for them."""
+    from mlxtui.engine.worker.cache.disk import Disk
+    from mlxtui.engine.worker.cache.identity import identity
+
+    if setup.disk_cache is None:
+        return None
+    known_by = identity(find(setup.model), f"{model.info.device}, KV cache in {setup.kv_bits or 'all'} bits")
+    limits = setup.disk_cache_bytes, setup.disk_cache_ttl
+    try:
+        return Disk(setup.disk_cache, *limits, model.module, known_by, desk.inbox.put)
+    except OSError as error:
+        _log.warning("the prompt cache stays in memory only: %s", error)
+        return None
+
+
+def _obey(scheduler: Scheduler, disk: Disk | None, desk: Desk, link: Link) -> bool:
     """Carry out all orders that are there, waiting for one if there is nothing else to do; False: hang up."""
+    from mlxtui.engine.worker.cache.told import told
+
     while True:
         try:
             order = _rest(desk) if scheduler.idle else desk.inbox.get(block=False)
@@ -97,10 +131,28 @@ def _obey(scheduler: Scheduler, desk: Desk) -> bool:
             return True
         if isinstance(order, HangUp):
             return False
-        if isinstance(order, Cancel):
-            scheduler.cancel(order.id)
+        if isinstance(order, AskCache):
+            link.send(told(scheduler.cache, disk, order))
+        elif isinstance(order, Prioritise):
+            scheduler.prioritise(order.id, order.priority)
+            if disk:
+                disk.prioritise(order.id, order.priority)
         else:
+            _schedule(scheduler, disk, order)
+
+
+def _schedule(scheduler: Scheduler, disk: Disk | None, order: Prompt | Cancel | Report) -> None:
+    """Prompts of which a file has more than memory go by way of the disk."""
+    if isinstance(order, Prompt):
+        if not (disk and disk.recall(order, scheduler.cache)):
             scheduler.admit(order)
+    elif isinstance(order, Cancel):
+        scheduler.cancel(order.id)
+        if disk:
+            disk.cancel(order.id)
+    elif disk:
+        for prompt in disk.take(order, scheduler.cache):
+            scheduler.admit(prompt)
 
 
 def _rest(desk: Desk) -> Order:

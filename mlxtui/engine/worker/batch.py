@@ -7,7 +7,7 @@ cache: no mask array, no copy. Knows nothing of jobs or text.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
 import mlx.core as mx
@@ -18,6 +18,7 @@ from mlxtui.engine.worker.penalties import Penalties
 from mlxtui.engine.worker.prefill import merge
 from mlxtui.engine.worker.sampling import Sampler
 from mlxtui.engine.worker.slot import Slot
+from mlxtui.engine.worker.speculative import Draft, check, told
 
 _SETTLE_EVERY = 64
 
@@ -33,8 +34,8 @@ class Drawn(NamedTuple):
 class Batch:
     """The running slots. After an exception from any method call `dissolve`: the caches are in an unknown state."""
 
-    def __init__(self, module: Any, vocab: int) -> None:
-        self._module, self._vocab = module, vocab
+    def __init__(self, module: Any, vocab: int, draft: Draft | None = None) -> None:
+        self._module, self._vocab, self._draft = module, vocab, draft
         self.slots: list[Slot] = []
         self._caches: list[Any] = []
         self._merged = False
@@ -113,7 +114,25 @@ class Batch:
         self._caches, self._merged, self._pending, self._figures = [], False, None, None
         return slots
 
-    def step(self) -> list[Drawn]:
+    def step(self) -> Iterable[Drawn]:
+        """The tokens that slots have drawn; whoever takes them says in time which slot is finished by one."""
+        return self._step_ahead(self._draft) if self._draft and self._is_plain else self._step()
+
+    @property
+    def _is_plain(self) -> bool:
+        """A draft's proposals can be checked: nothing depends on each single token that was drawn before."""
+        return len(self.slots) == 1 and not (
+            self._penalties or self._guides or self.slots[0].prompt.top_logprobs is not None
+        )
+
+    def _step_ahead(self, draft: Draft) -> Iterator[Drawn]:
+        slot = self.slots[0]
+        fed, following = check(self._module, self._caches, draft, slot, int(self._pending.item()))
+        self._pending = mx.array([following])
+        for token in told(slot, fed, self._caches):
+            yield Drawn(slot, token, None)
+
+    def _step(self) -> list[Drawn]:
         """Start computing the next tokens, then wait for and return those that the last step started."""
         fed, figures = self._pending, self._figures
         logits = raw = self._module(fed[:, None], cache=self._caches)[:, -1, :]

@@ -13,7 +13,19 @@ from collections.abc import Callable
 from queue import SimpleQueue
 
 from mlxtui.engine.interface import Failure, Job, Rendered
-from mlxtui.engine.wire import Cancel, Declined, Link, Parsed, Question, Submit, Tokenized
+from mlxtui.engine.wire import (
+    AskCache,
+    Cancel,
+    Declined,
+    Link,
+    Parsed,
+    Prioritise,
+    Question,
+    Spelled,
+    Submit,
+    Tokenized,
+)
+from mlxtui.engine.worker.cache.errands import Report
 from mlxtui.engine.worker.slot import Prompt
 
 _LOADING, _STUCK = 0.2, 5.0  # seconds that the owner thread has to notice a hang-up by itself
@@ -23,9 +35,9 @@ class HangUp:
     """The server is gone, or wants the worker gone."""
 
 
-Order = Prompt | Cancel | HangUp
+Order = Prompt | Cancel | Prioritise | AskCache | Report | HangUp
 Prepare = Callable[[Job], tuple[Rendered, Prompt] | Failure]
-Answer = Callable[[Question], Parsed | Tokenized | Declined]
+Answer = Callable[[Question], Parsed | Tokenized | Spelled | Declined]
 
 
 class Desk:
@@ -34,7 +46,7 @@ class Desk:
     def __init__(self, link: Link) -> None:
         self._link = link
         self.inbox: SimpleQueue[Order] = SimpleQueue()
-        self._todo: SimpleQueue[Job | Question] = SimpleQueue()
+        self._todo: SimpleQueue[Job | Prioritise | Question] = SimpleQueue()
         self._unrendered: set[str] = set()
         self._lock = threading.Lock()
         self._patience = _LOADING
@@ -56,7 +68,9 @@ class Desk:
                 self._todo.put(command.job)
             elif isinstance(command, Cancel):
                 self._cancel(command)
-            elif isinstance(command, Question):
+            elif isinstance(command, AskCache):
+                self.inbox.put(command)
+            elif isinstance(command, Prioritise | Question):
                 self._todo.put(command)
         self.inbox.put(HangUp())
         time.sleep(self._patience)
@@ -72,7 +86,9 @@ class Desk:
     def _render(self, prepare: Prepare, answer: Answer) -> None:
         while True:
             todo = self._todo.get()
-            if not isinstance(todo, Job):
+            if isinstance(todo, Prioritise):
+                self.inbox.put(todo)  # it came behind its job, and stays there
+            elif not isinstance(todo, Job):
                 self._link.send(answer(todo))
             elif todo.id in self._unrendered:
                 self._hand_over(todo, prepare(todo))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 
 import mlx.core as mx
+import psutil
 
 
 def on_cpu() -> bool:
@@ -25,6 +26,12 @@ def memory_limit() -> int | None:
     """Bytes that MLX recommends to stay under; None where it names no figure (CPU)."""
     limit = mx.device_info().get("max_recommended_working_set_size")
     return int(limit) if limit else None
+
+
+def left(weights: int) -> int:
+    """Bytes for caches beside these weights once they are loaded; where MLX names no limit, all that is free."""
+    limit = memory_limit()
+    return int(psutil.virtual_memory().available) if limit is None else limit - weights
 
 
 def release() -> None:

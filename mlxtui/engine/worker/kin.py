@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
-from mlxtui.engine.worker.cache import common_prefix
+from mlxtui.engine.worker.cache.keys import common_prefix
 from mlxtui.engine.worker.slot import Slot
 
 _WORTH = 64  # tokens: fewer are computed sooner than they are waited for

@@ -8,8 +8,9 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
+from mlxtui.models.disk import PATTERNS
+
 EMBEDDED = "mlxtui-tiny"
-_PATTERNS = ["*.json", "model*.safetensors", "tokenizer.model", "*.tiktoken", "tiktoken.model", "*.txt", "*.jinja"]
 
 
 class LoadError(Exception):
@@ -39,7 +40,7 @@ def _cached(name: str) -> Path:
     from huggingface_hub import snapshot_download  # half a second, and only these names need it
 
     try:
-        return Path(snapshot_download(name, local_files_only=True, allow_patterns=_PATTERNS))
+        return Path(snapshot_download(name, local_files_only=True, allow_patterns=list(PATTERNS)))
     except Exception:  # each kind of a wrong name has an exception of its own, over three libraries
         raise LoadError(
             f"model {name!r} not found: it is neither a directory nor a complete model in the Hugging Face cache"

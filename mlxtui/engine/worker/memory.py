@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+_CACHE = 1 / 4  # of what the weights leave: the rest is for the requests that run
+_LEAST = 64 << 20
 _HEADROOM = 256  # tokens: KV caches grow in steps of as many
+
+
+def cache_budget(left: int) -> int:
+    """Bytes for the prompt cache where nobody says, of those that the weights leave."""
+    return max(_LEAST, int(left * _CACHE))
 
 
 @dataclass(frozen=True, slots=True)

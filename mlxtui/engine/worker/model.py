@@ -5,13 +5,20 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
 from mlx.utils import tree_flatten
-from mlx_lm.models.cache import ArraysCache, KVCache, RotatingKVCache, can_trim_prompt_cache, make_prompt_cache
+from mlx_lm.models.cache import (
+    ArraysCache,
+    KVCache,
+    QuantizedKVCache,
+    RotatingKVCache,
+    can_trim_prompt_cache,
+    make_prompt_cache,
+)
 from mlx_lm.utils import get_total_parameters, load_model, load_tokenizer
 
 from mlxtui.engine.worker import device
@@ -19,12 +26,13 @@ from mlxtui.engine.worker.detokenize import Detokenizers
 from mlxtui.engine.worker.dialects import syntax_of
 from mlxtui.engine.worker.locate import EMBEDDED, LoadError, find
 from mlxtui.engine.worker.masks import Compiler
+from mlxtui.engine.worker.quantised import quantise
+from mlxtui.models.config import context_length
 from mlxtui.types import Dialect, ModelInfo, Sampling
 
 _log = logging.getLogger("mlxtui.engine")
 UNKNOWN_CONTEXT = 32_768
 _HARMONY = ("<|channel|>", "<|message|>")
-_CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "max_sequence_length")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +44,7 @@ class Model:
     `paddable`: prompts of unequal length may share a pass. Attention masks padding by the cache; of the recurrent
     models some let it leak into the state (mamba in mlx-lm 0.32.2 does), so none of them is trusted with it.
     `cuttable`: a cache of any length can be cut back to any shorter one; windows and recurrent states can't.
+    `draft` is the module of a smaller model of the same vocabulary, see `speculative`; None: there is none.
     `slot_bytes` is what one sequence needs besides the KV cache that grows with it: sliding windows, recurrent states.
     """
 
@@ -50,10 +59,12 @@ class Model:
     batchable: bool
     paddable: bool
     cuttable: bool
+    draft: Any = None
 
 
-def load(name: str, context_length: int | None, tell: Callable[[str], None]) -> Model:
-    """Find and load a model; `tell` is called with what is being done.
+def load(name: str, most: int | None, tell: Callable[[str], None], kv_bits: int | None = None) -> Model:
+    """Find and load a model; `tell` is called with what is being done. `most`: tokens of context, at most.
+    `kv_bits`: see `quantised`.
 
     Raises:
         LoadError: it is not there, incomplete, or nothing MLX can run.
@@ -61,20 +72,19 @@ def load(name: str, context_length: int | None, tell: Callable[[str], None]) -> 
     path = find(name)
     tell(f"reading {name}")
     module, tokenizer, config = _read(name, path)
-    if device.on_cpu():
-        # 16-bit floats have no fast kernels on a CPU: f32 decodes twice as fast and takes OpenBLAS for prompts.
-        module.set_dtype(mx.float32)
-        mx.eval(module.parameters())
     if not tokenizer.has_chat_template:
         _log.warning(
             "%s has no chat template: it gets conversations as lines of 'role: text'; a chat model needs one", name
         )
     tell("warming up")
     vocab, cache = _probe(name, module)
+    if kv_bits:
+        quantise(name, module, kv_bits, cache)
+        vocab, cache = _probe(f"{name} with --kv-bits {kv_bits}", module)
     own = _context_length(config, tokenizer)
     info = ModelInfo(
         id=name if name == EMBEDDED or not Path(name).exists() else path.resolve().name,
-        context_length=min(own, context_length or own),
+        context_length=min(own, most or own),
         dialect=dialect(tokenizer),
         created=int((path / "config.json").stat().st_mtime),
         parameters=get_total_parameters(module),
@@ -98,12 +108,39 @@ def load(name: str, context_length: int | None, tell: Callable[[str], None]) -> 
     )
 
 
+def with_draft(model: Model, name: str, tell: Callable[[str], None]) -> Model:
+    """The same model with another one to draft for it, see `speculative`.
+
+    Raises:
+        LoadError: the draft can't be loaded or has another vocabulary, or one of both has caches that can't be cut.
+    """
+    path = find(name)
+    tell(f"reading the draft model {name}")
+    module, tokenizer, _ = _read(name, path)
+    _, cache = _probe(name, module)
+    if not model.cuttable or not can_trim_prompt_cache(cache) or any(isinstance(c, RotatingKVCache) for c in cache):
+        which = name if model.cuttable else model.info.id
+        raise LoadError(f"model {which!r} has caches that can't be cut back, which --draft-model needs: leave it out")
+    if tokenizer.get_vocab() != model.tokenizer.get_vocab():
+        raise LoadError(f"draft model {name!r} does not fit {model.info.id!r}: they must have the same vocabulary")
+    info = replace(
+        model.info,
+        weights_bytes=model.info.weights_bytes + sum(array.nbytes for _, array in tree_flatten(module.parameters())),
+        kv_bytes_per_token=model.info.kv_bytes_per_token + sum(_growth(c) for c in cache),
+    )
+    return replace(model, info=info, draft=module)
+
+
 def _read(name: str, path: Path) -> tuple[Any, Any, dict[str, Any]]:
     try:
         module, config = load_model(path)
         tokenizer = load_tokenizer(path, eos_token_ids=config.get("eos_token_id"))
     except Exception as error:
         raise LoadError(_sentence(name, path, error)) from error
+    if device.on_cpu():
+        # 16-bit floats have no fast kernels on a CPU: f32 decodes twice as fast and takes OpenBLAS for prompts.
+        module.set_dtype(mx.float32)
+        mx.eval(module.parameters())
     return module, tokenizer, config
 
 
@@ -133,6 +170,8 @@ def _growth(cache: Any) -> int:
     """Bytes by which this cache grows with each token; 0 for a window or a state."""
     if isinstance(cache, KVCache):
         return int(cache.nbytes // cache.keys.shape[2])
+    if isinstance(cache, QuantizedKVCache):
+        return int(cache.nbytes // cache.keys[0].shape[2])
     return sum(_growth(c) for c in getattr(cache, "caches", ()))
 
 
@@ -151,10 +190,8 @@ def _merges(cache: Any) -> bool:
 
 
 def _context_length(config: dict[str, Any], tokenizer: Any) -> int:
-    for level in (config, config.get("text_config") or {}):
-        for key in _CONTEXT_KEYS:
-            if isinstance(level.get(key), int) and level[key] > 0:
-                return int(level[key])
+    if own := context_length(config):
+        return own
     said = getattr(tokenizer, "model_max_length", None)
     return said if isinstance(said, int) and 0 < said < 1 << 30 else UNKNOWN_CONTEXT
 

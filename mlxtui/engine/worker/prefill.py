@@ -6,15 +6,17 @@ below some hundred tokens a pass costs what it costs to read the weights, howeve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import mlx.core as mx
+from mlx_lm.models.cache import BatchKVCache, KVCache
 
 from mlxtui.engine.worker.slot import Slot
 
-_SMALLEST, _LARGEST = 16, 2048
-_TELLING = 32  # tokens: shorter chunks are all overhead and say nothing about speed
+_SMALLEST, _LARGEST = 4, 2048  # tokens: with fewer a long prompt would never be done
+_TELLING = 32  # tokens: the rest of a prompt, if shorter, is all overhead and says nothing about speed
+_WHOLE = 256  # tokens: a pass of fewer takes more time for each
 _GROWTH = 4.0
 _SHORT, _LIGHT = 256, 1024  # tokens to compute, and in all: taking part in a shared pass copies a slot's whole cache
 
@@ -26,29 +28,34 @@ class Prefiller:
         self._module, self._clock = module, clock
         self._rate = 1000.0  # tokens per second; a first guess, right after a chunk or two
 
-    def feed(self, slot: Slot, seconds: float) -> float:
-        """Compute the next chunk of this slot's prompt; returns the seconds it took."""
-        count = min(slot.ahead, slot.until_mark, self._chunk(seconds))
+    def feed(self, slot: Slot, seconds: float, *, whole: bool) -> float:
+        """Compute the next chunk of this slot's prompt; returns the seconds it took.
+
+        With `whole` the chunk is as long as it takes to be fast per token, whatever it takes.
+        """
+        chunk = self._chunk(seconds, whole)
+        count = min(slot.ahead, slot.until_mark, chunk)
         began = self._clock()
         self._module(mx.array(slot.tokens[slot.done : slot.done + count])[None], cache=slot.caches)
         mx.eval([cache.state for cache in slot.caches])
         slot.done += count
         if count >= _LARGEST // 4:
             mx.clear_cache()
-        return self._took(began, count)
+        return self._took(began, count, telling=count == chunk)
 
     def is_short(self, slot: Slot) -> bool:
         """Whether it is better off in a shared pass."""
         return slot.ahead <= _SHORT and len(slot.tokens) <= _LIGHT and slot.until_mark >= slot.ahead
 
-    def companions(self, slots: Iterable[Slot], seconds: float) -> list[Slot]:
-        """The first short prompt and those like it that fit one pass of this length; empty if there are not two."""
+    def companions(self, slots: Iterable[Slot], seconds: float, *, whole: bool) -> list[Slot]:
+        """The first short prompt and those like it that fit one pass of this length; empty if there are not two.
+        `whole` as for `feed`."""
         short = [slot for slot in slots if slot.ahead and self.is_short(slot)]
         if not short:
             return []
         low, high = 0.8 * short[0].ahead - 8, 1.25 * short[0].ahead + 8
         alike = [slot for slot in short if low <= slot.ahead <= high]
-        room = int(self._chunk(seconds) / max(slot.ahead for slot in alike))
+        room = int(self._chunk(seconds, whole) / max(slot.ahead for slot in alike))
         return alike[:room] if room > 1 and len(alike) > 1 else []
 
     def feed_together(self, slots: list[Slot]) -> float:
@@ -63,7 +70,7 @@ class Prefiller:
         mx.eval([cache.state for mine in own for cache in mine])
         for slot, mine, length in zip(slots, own, lengths, strict=True):
             slot.caches, slot.done = mine, slot.done + length
-        return self._took(began, sum(lengths))
+        return self._took(began, sum(lengths), telling=False)
 
     def _pass(self, slots: list[Slot], lengths: list[int]) -> list[Any]:
         padding = [max(lengths) - length for length in lengths]
@@ -79,17 +86,40 @@ class Prefiller:
                 cache.finalize()
         return caches
 
-    def _took(self, began: float, count: int) -> float:
+    def _took(self, began: float, count: int, *, telling: bool) -> float:
         took = self._clock() - began
-        if count >= _TELLING:
+        if telling or count >= _TELLING:
             self._rate = min(count / max(took, 1e-6), self._rate * _GROWTH)
         return took
 
-    def _chunk(self, seconds: float) -> int:
-        wanted = int(self._rate * seconds)
-        return max(_SMALLEST, min(_LARGEST, wanted - wanted % _SMALLEST))
+    def _chunk(self, seconds: float, whole: bool) -> int:
+        """Tokens. A chunk costs a fixed time and one for each token, more the more of the prompt there is: as each sets
+        the rate for the next, their length finds its way to what takes `seconds`."""
+        return max(_WHOLE if whole else _SMALLEST, min(_LARGEST, int(self._rate * seconds)))
 
 
 def merge(caches: list[list[Any]]) -> list[Any]:
     """One batch cache per layer from the plain caches of several sequences."""
-    return [layer[0].merge(list(layer)) for layer in zip(*caches, strict=True)]
+    return [_merged(layer) for layer in zip(*caches, strict=True)]
+
+
+def _merged(layer: Sequence[Any]) -> Any:
+    """As mlx-lm's own merge, with room for the next tokens where it can be had: the first of them would copy it all."""
+    if not all(type(cache) is KVCache and cache.keys is not None for cache in layer):
+        return layer[0].merge(list(layer))
+    longest = max(cache.offset for cache in layer)
+    merged = BatchKVCache([longest - cache.offset for cache in layer])
+    merged.keys = _aligned([cache.keys[..., : cache.offset, :] for cache in layer], longest)
+    merged.values = _aligned([cache.values[..., : cache.offset, :] for cache in layer], longest)
+    merged.offset += longest
+    merged._idx = longest
+    return merged
+
+
+def _aligned(rows: list[mx.array], longest: int) -> mx.array:
+    """(n, heads, longest + room, width): each row ends at `longest`."""
+    _, heads, _, width = rows[0].shape
+    out = mx.zeros((len(rows), heads, longest + BatchKVCache.step, width), rows[0].dtype)
+    for i, row in enumerate(rows):
+        out[i : i + 1, :, longest - row.shape[2] : longest] = row
+    return out

@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from mlxtui.engine.interface import ChatPrompt, Failure, Job, ParsedCall, Rendered
-from mlxtui.engine.wire import Declined, Detokenize, ParseCalls, Parsed, Tokenize, Tokenized
+from mlxtui.engine.interface import ChatPrompt, Failure, Job, ParsedCall, Rendered, Spelling
+from mlxtui.engine.wire import Declined, Detokenize, ParseCalls, Parsed, Question, Spell, Spelled, Tokenized
+from mlxtui.engine.worker.cache.entry import origin_of
 from mlxtui.engine.worker.dialects import read_calls
 from mlxtui.engine.worker.marks import marks
 from mlxtui.engine.worker.masks import Grammar
@@ -56,6 +57,8 @@ def _prepared(model: Model, job: Job) -> tuple[Rendered, Prompt]:
         grammar=_grammar(model, job, text, opens_in) if job.constraint else None,
         budget=_budget(model, job, opens_in) if job.reasoning_budget is not None and chat else None,
         marks=() if model.cuttable else marks(model.tokenizer, model.vocab, job.prompt, tokens),
+        origin=origin_of(job.id, job.prompt),
+        priority=job.priority,
     )
     return Rendered(job.id, len(tokens), opens_in), prompt
 
@@ -115,7 +118,7 @@ def _check_length(length: int, context: int, prompt: ChatPrompt | TextPrompt, le
         )
 
 
-def answer(model: Model, question: ParseCalls | Tokenize | Detokenize) -> Parsed | Tokenized | Declined:
+def answer(model: Model, question: Question) -> Parsed | Tokenized | Spelled | Declined:
     """What the server asked beside its jobs; never raises."""
     if isinstance(question, ParseCalls):
         return Parsed(question.ticket, parse_calls(model.tokenizer, question))
@@ -123,6 +126,8 @@ def answer(model: Model, question: ParseCalls | Tokenize | Detokenize) -> Parsed
         if isinstance(question, Detokenize):
             tokens = known(question.tokens, model.vocab, "tokens")
             return Tokenized(question.ticket, text_of(model.tokenizer, tokens), question.tokens)
+        if isinstance(question, Spell):
+            return Spelled(question.ticket, spelt(model, known(question.tokens, model.vocab, "tokens")))
         text, tokens = render(model.tokenizer, model.vocab, question.prompt)
         return Tokenized(question.ticket, text or text_of(model.tokenizer, tokens), tuple(tokens))
     except Refused as refused:
@@ -130,6 +135,12 @@ def answer(model: Model, question: ParseCalls | Tokenize | Detokenize) -> Parsed
     except Exception as error:
         _log.exception("a prompt can't be tokenised")
         return Declined(question.ticket, Failure("", "engine_error", f"{type(error).__name__}: {error}"))
+
+
+def spelt(model: Model, tokens: list[int]) -> tuple[Spelling, ...]:
+    """Each token by itself; those that were added to the vocabulary are special."""
+    added, bytes_of = model.tokenizer.added_tokens_decoder, model.detokenizers.bytes_of
+    return tuple(Spelling(bytes_of(token), token in added) for token in tokens)
 
 
 def parse_calls(tokenizer: Any, wanted: ParseCalls) -> tuple[ParsedCall, ...]:

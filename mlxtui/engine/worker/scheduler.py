@@ -1,7 +1,7 @@
 """Continuous batching: Prompts in, one StepReport per step out. The owner thread calls everything here.
 
-A step: waiting prompts take free slots in order of arrival, prefilling slots get a share of the step's time each in
-turn (so that short prompts overtake long ones), those that are done join the batch, the batch decodes one token each.
+A step: waiting prompts take free slots in turn, prefilling slots get a share of the step's time each in turn (so that
+short prompts overtake long ones; see `turns`), those that are done join the batch, the batch decodes one token each.
 What breaks is the fault of one slot: that one fails, the others go on with equal tokens.
 """
 
@@ -21,17 +21,23 @@ from mlxtui.engine.interface import Failure, Piece, Prefill, Stats
 from mlxtui.engine.wire import StepReport
 from mlxtui.engine.worker import device, kin
 from mlxtui.engine.worker.batch import Batch, Drawn
-from mlxtui.engine.worker.cache import Found, PrefixCache, forked, key_of
+from mlxtui.engine.worker.cache.keys import key_of
+from mlxtui.engine.worker.cache.prefix import Found, PrefixCache, forked
 from mlxtui.engine.worker.figures import logprob
 from mlxtui.engine.worker.memory import Memory
 from mlxtui.engine.worker.model import Model
 from mlxtui.engine.worker.prefill import Prefiller
 from mlxtui.engine.worker.slot import Prompt, Slot
+from mlxtui.engine.worker.speculative import Draft
+from mlxtui.engine.worker.turns import Waiting, hurry, in_turn, peers
+from mlxtui.types import Priority
 
-_BUSY, _ALONE = 0.05, 0.2  # seconds of prefill in a step: while somebody decodes, and while nobody does
+_ALONE = 0.2  # seconds of prefill in a step while nobody decodes
+_BUSY, _LEAST, _MOST = 2.5, 0.03, 0.1  # while somebody does: as a multiple of a decode step, and seconds
 _MANY = 4  # short prompts are a rush, soon over: a batch that fills slowly is dear, so they get most of the time
 _RUSH, _LONGEST = 4, 0.4  # as a multiple of a decode step, and at most
 _SHARED = 0.75  # of it for short prompts in one pass; what is left is for long ones, or those would starve
+_GATHER = 8  # steps at most
 _CLEAN_EVERY = 512
 _log = logging.getLogger("mlxtui.engine")
 
@@ -49,15 +55,15 @@ class Scheduler:
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._detokenizers = model.detokenizers
-        self._capacity = max_running if model.batchable else 1
+        self._capacity = max_running if model.batchable and model.draft is None else 1
         self._sharing = model.batchable and model.paddable
         self._eos = frozenset(model.tokenizer.eos_token_ids)
-        self._waiting: deque[Prompt] = deque()
+        self._waiting = Waiting()
         self._prefilling: deque[Slot] = deque()
         self._ready: deque[Slot] = deque()
         self._held: deque[Slot] = deque()  # what their prompts begin with is just being prefilled for another slot
         self._cuttable = model.cuttable
-        self._batch = Batch(model.module, model.vocab)
+        self._batch = Batch(model.module, model.vocab, model.draft and Draft(model.draft))
         self._prefiller = Prefiller(model.module, clock)
         self._clock, self._pace = clock, 0.0  # seconds that the last decode step took
         self._memory = Memory(memory_limit, model.info.weights_bytes, model.slot_bytes, model.info.kv_bytes_per_token)
@@ -65,22 +71,30 @@ class Scheduler:
         self._prefills: list[Prefill] = []
         self._pieces: list[Piece] = []
         self._failures: list[Failure] = []
-        self._steps = 0
+        self._steps = self._gathered = 0
 
     @property
     def idle(self) -> bool:
         return not (self._waiting or self._active)
 
     def admit(self, prompt: Prompt) -> None:
-        self._waiting.append(prompt)
+        self._waiting.add(prompt)
+
+    def prioritise(self, job: str, priority: Priority) -> None:
+        """For a job that is not decoding yet; who it waits for hurries with it."""
+        self._waiting.prioritise(job, priority)
+        for slot in [slot for slot in self._active if slot.id == job]:
+            slot.priority = priority
+            if slot in self._held and slot.leader:
+                hurry(slot.leader, priority)
 
     def cancel(self, job: str) -> None:
         """Forget a job wherever it is; what it has computed goes to the prefix cache."""
-        self._waiting = deque(prompt for prompt in self._waiting if prompt.id != job)
+        self._waiting.remove(job)
         for line in (self._prefilling, self._ready, self._held):
             for slot in [slot for slot in line if slot.id == job]:
                 line.remove(slot)
-                self.cache.store(slot.tokens[: slot.done], slot.caches)
+                self.cache.store(slot.tokens[: slot.done], slot.caches, slot.prompt.origin)
         running = [slot for slot in self._batch.slots if slot.id == job]
         for slot in running:
             slot.finished = True
@@ -93,12 +107,13 @@ class Scheduler:
             self.cache.shrink(self._memory.spare([len(slot.tokens) for slot in self._active]))
             mx.clear_cache()
         self._fill_slots()
-        waited = 0.0
-        if self._prefilling:
+        waited, prefilling = 0.0, bool(self._prefilling)
+        if prefilling:
             waited = self._timed(self._batch.settle)
             self._prefill()
         self._release()
-        self._attempt(self._join)
+        if not self._gathers(prefilling):
+            self._attempt(self._join)
         self._pace = waited + self._timed(self._decode)
         return self._report()
 
@@ -112,21 +127,22 @@ class Scheduler:
         return [*self._held, *self._prefilling, *self._ready, *self._batch.slots]
 
     def _fill_slots(self) -> None:
-        """Waiting prompts take free slots in order of arrival, as far as their KV caches fit beside the others'."""
+        """Waiting prompts take free slots in turn, as far as their KV caches fit beside the others'."""
         while self._waiting and len(active := self._active) < self._capacity:
-            lengths = [len(self._waiting[0].tokens), *(len(slot.tokens) for slot in active)]
+            lengths = [len(self._waiting.first().tokens), *(len(slot.tokens) for slot in active)]
             if self._memory.fits(lengths):
                 self.cache.shrink(self._memory.spare(lengths))
-                self._start(self._waiting.popleft())
+                self._start(self._waiting.take())
             elif active:
                 return
             else:
-                prompt = self._waiting.popleft()
+                prompt = self._waiting.take()
                 message = self._memory.refusal(len(prompt.tokens))
                 self._failures.append(Failure(prompt.id, "insufficient_memory", message))
 
     def _start(self, prompt: Prompt) -> None:
-        slot = Slot(prompt, self._detokenizers.new(), [], 0, list(prompt.tokens), key=key_of(prompt.tokens))
+        tokens = list(prompt.tokens)
+        slot = Slot(prompt, self._detokenizers.new(), [], 0, tokens, key=key_of(tokens), priority=prompt.priority)
         slot.guide()
         self._place(slot)
 
@@ -136,13 +152,14 @@ class Scheduler:
         ahead = kin.leader(slot, self._prefilling, known, self._cuttable)
         if ahead:
             slot.leader, slot.shared = ahead
+            hurry(slot.leader, slot.priority)
             self._held.append(slot)
         else:
             self._begin(slot)
 
     def _begin(self, slot: Slot) -> None:
         """With the longest beginning of its prompt that a live slot or the prefix cache holds."""
-        found = self._copied(slot) or self.cache.fetch(slot.tokens[:-1])
+        found = self._copied(slot) or self.cache.fetch(slot.tokens[:-1], slot.prompt.origin)
         slot.caches, slot.done = found.caches, found.length
         slot.cached = slot.done
         miss = found.parting.told(slot.tokens, self._detokenizers.bytes_of) if found.parting else None
@@ -166,11 +183,11 @@ class Scheduler:
             self._place(slot)
 
     def _prefill(self) -> None:
-        budget = self._budget()
-        left = budget - self._prefill_together(budget * _SHARED)
+        budget, turns = self._budget(), in_turn(self._prefilling, self._steps)
+        left = budget - self._prefill_together(peers(turns), budget * _SHARED)
         shared = left < budget
-        for slot in list(self._prefilling):
-            if left > budget / 4 and not (shared and self._prefiller.is_short(slot)):
+        for slot in turns:
+            if slot in self._prefilling and left > budget / 4 and not (shared and self._prefiller.is_short(slot)):
                 self._prefilling.remove(slot)
                 left -= self._prefill_alone(slot, left)
 
@@ -178,14 +195,21 @@ class Scheduler:
         if not self._batch.slots:
             return _ALONE
         if sum(map(self._prefiller.is_short, self._prefilling)) < _MANY:
-            return _BUSY
-        return min(max(2 * _BUSY, _RUSH * self._pace), _LONGEST)
+            return min(max(_LEAST, _BUSY * self._pace), _MOST)
+        return min(max(_MOST, _RUSH * self._pace), _LONGEST)
+
+    def _gathers(self, prefilled: bool) -> bool:
+        """Whether what is ready waits for a step: a rush on an idle engine is decoded as one batch, as a batch that
+        fills slowly is dear. Who comes during the last prefill still belongs to it."""
+        rush = prefilled and not self._batch.slots and all(map(self._prefiller.is_short, self._prefilling))
+        self._gathered = self._gathered + 1 if rush else 0
+        return 0 < self._gathered < _GATHER
 
     def _prefill_alone(self, slot: Slot, seconds: float) -> float:
         took = 0.0
         try:
             if slot.ahead:
-                took = self._prefiller.feed(slot, seconds)
+                took = self._prefiller.feed(slot, seconds, whole=not self._batch.slots)
             self._progress(slot)
         except Exception as error:
             self._fail(slot, error)
@@ -193,8 +217,10 @@ class Scheduler:
             (self._prefilling if slot.ahead else self._ready).append(slot)
         return took
 
-    def _prefill_together(self, seconds: float) -> float:
-        together = self._prefiller.companions(self._prefilling, seconds) if self._sharing else []
+    def _prefill_together(self, slots: list[Slot], seconds: float) -> float:
+        if not self._sharing:
+            return 0.0
+        together = self._prefiller.companions(slots, seconds, whole=not self._batch.slots)
         if not together:
             return 0.0
         try:
@@ -215,7 +241,7 @@ class Scheduler:
             self._prefills.append(Prefill(slot.id, slot.done if slot.ahead else total, total, slot.cached))
         if (not slot.ahead or slot.done in slot.prompt.marks) and not can_trim_prompt_cache(slot.caches):
             # What can't be trimmed serves the next turn only if it ends where that one's history still is the same.
-            self.cache.store(slot.tokens[: slot.done], copy.deepcopy(slot.caches))
+            self.cache.store(slot.tokens[: slot.done], copy.deepcopy(slot.caches), slot.prompt.origin)
 
     def _join(self) -> None:
         suspects = [slot for slot in self._active if slot.suspect]
@@ -257,7 +283,7 @@ class Scheduler:
         """Free the slots of finished jobs and keep their caches."""
         for slot in slots:
             if slot.failure is None and slot.joined:
-                self.cache.store(slot.tokens, self._batch.extract(slot))
+                self.cache.store(slot.tokens, self._batch.extract(slot), slot.prompt.origin)
         self._batch.leave(slots)
 
     def _attempt(self, action: Callable[[], None]) -> None:
@@ -280,7 +306,7 @@ class Scheduler:
     def _restart(self, slots: list[Slot]) -> None:
         """Prefill again what was prompt and what was generated; the draws go on where they were."""
         for slot in slots:
-            slot.caches, slot.done, _ = self.cache.fetch(slot.tokens[:-1])
+            slot.caches, slot.done, _ = self.cache.fetch(slot.tokens[:-1], slot.prompt.origin)
             slot.guide()
             self._prefilling.append(slot)
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from mlxtui.engine.worker.cache.entry import UNKNOWN, Origin
+from mlxtui.types import Priority
+
 if TYPE_CHECKING:  # it brings MLX along, which the reader thread's side must not wait for
     from mlxtui.engine.worker.detokenize import Detokenizer
     from mlxtui.engine.worker.masks import Grammar, Matcher
@@ -27,6 +30,8 @@ class Prompt:
     grammar: Grammar | None = None
     budget: Budget | None = None
     marks: tuple[int, ...] = ()
+    origin: Origin = UNKNOWN
+    priority: Priority = "normal"
 
 
 @dataclass(slots=True, eq=False)
@@ -35,7 +40,7 @@ class Slot:
 
     `tokens`: prompt and generated ones. In the batch all of them are in the KV cache.
     `drawn`: tokens sampled so far, the one in flight included. `joined`: its last prompt token has been fed.
-    `key`: the prompt's tokens as bytes, see `cache.key_of`.
+    `key`: the prompt's tokens as bytes, see `cache.keys`.
     `leader`: the slot that is just prefilling the first `shared` tokens of both, while this one waits for that.
     `suspect`: it was in a batch that failed; suspects join one at a time, so that the next failure names the guilty.
     """
@@ -56,6 +61,7 @@ class Slot:
     key: bytes = b""
     leader: Slot | None = None
     shared: int = 0
+    priority: Priority = "normal"
 
     @property
     def id(self) -> str:

@@ -9,33 +9,41 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Input
 
-from mlxtui.tui.choose import SORTS, chosen
-from mlxtui.tui.help import FILTER
-from mlxtui.tui.messages import CancelAsked, CopyAsked, SnippetKind
+from mlxtui.tui.choose import FIELDS, SORTS, chosen
+from mlxtui.tui.export import rows_json, rows_markdown
+from mlxtui.tui.help import filter_lines
+from mlxtui.tui.messages import CancelAsked, CopyAsked, ExportAsked, PriorityAsked, SnippetKind
+from mlxtui.tui.readonly import offered
 from mlxtui.tui.view import View
 from mlxtui.tui.welcome import welcome
 from mlxtui.tui.widgets.columns import Moment
+from mlxtui.tui.widgets.filter import Filter
 from mlxtui.tui.widgets.header import header
 from mlxtui.tui.widgets.keys import Keys
 from mlxtui.tui.widgets.latency import latency
 from mlxtui.tui.widgets.log import log
 from mlxtui.tui.widgets.memory import memory
+from mlxtui.tui.widgets.minutes import first_tokens, hits_plot, memory_plot, roomy
 from mlxtui.tui.widgets.panel import Panel
 from mlxtui.tui.widgets.requests import RequestsTable
 from mlxtui.tui.widgets.throughput import throughput
 
+RAISE, LOWER = "Let this request go before others", "Let this request wait for others"
+
 
 class HomeScreen(Screen[None]):
     AUTO_FOCUS = "RequestsTable"
-    HELP_LINES = FILTER
+    HELP_LINES = filter_lines("rows", FIELDS, "state:decode")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "filter", key_display="/", id="home.filter", tooltip="Show only some requests"),
         Binding("x", "cancel", "cancel", id="request.cancel", tooltip="Cancel this request (asks first)"),
+        Binding("plus", "prioritise(-1)", "raise", key_display="+", show=False, id="request.raise", tooltip=RAISE),
+        Binding("minus", "prioritise(1)", "lower", key_display="-", show=False, id="request.lower", tooltip=LOWER),
         Binding("y", "copy('curl')", "curl", id="request.curl", tooltip="Copy this request as a curl command"),
         Binding("Y", "copy('python')", "Python", show=False, id="request.python", tooltip="Copy it as Python"),
         Binding("s", "sort", "sort", id="home.sort", tooltip="Sort by the next column"),
+        Binding("e", "export", "export", id="home.export", tooltip="Write these rows to a file (JSON, Markdown)"),
         Binding(
             "escape", "unfilter", "Clear filter", show=False, id="home.unfilter", tooltip="Show all requests again"
         ),
@@ -43,34 +51,33 @@ class HomeScreen(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.filter = ""
         self.sort = "arrival"
         self._view: View | None = None
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return offered(self, action)
 
     def compose(self) -> ComposeResult:
         yield Panel(header, id="header")
         with Horizontal(id="panels"):
-            yield Panel(throughput, id="throughput")
-            yield Panel(memory, id="memory")
-            yield Panel(latency, id="latency")
+            yield Panel(throughput, id="throughput", alone=True)
+            yield Panel(roomy(memory, memory_plot), id="memory", alone=True)
+            yield Panel(roomy(latency, first_tokens, hits_plot), id="latency", alone=True)
         yield RequestsTable(id="requests")
-        yield Input(placeholder="text  !not  state:decode  client:zed  model:…", id="filter", compact=True)
-        yield Panel(log, id="log")
+        yield Filter("text  !not  state:decode  client:zed  model:…")
+        yield Panel(log, id="log", alone=True)
         yield Keys(id="keys")
 
-    def on_mount(self) -> None:
-        self.query_one(Input).display = False
-
     def draw(self, view: View) -> None:
-        self._view = view
+        self._view, query = view, self.query_one(Filter).words
         for panel in self.query(Panel):
             panel.draw(view)
         table = self.query_one(RequestsTable)
-        rows = chosen(view.state, self.filter, self.sort, view.now)
-        table.draw(rows, Moment(view.now, view.state.queue()), welcome(view, self.filter))
-        self._title(table, view)
+        rows = chosen(view.state, query, self.sort, view.now)
+        table.draw(rows, Moment(view.now, view.state.queue()), welcome(view, query))
+        self._title(table, view, query)
 
-    def _title(self, table: RequestsTable, view: View) -> None:
+    def _title(self, table: RequestsTable, view: View, query: str) -> None:
         state = view.state
         counts = [
             ("decode", state.count("decode")),
@@ -78,7 +85,7 @@ class HomeScreen(Screen[None]):
             ("queued", state.count("queued")),
         ]
         said = " · ".join(f"{count} {name}" for name, count in counts if count) or "idle"
-        shown = f" · {len(table.rows)} match {self.filter!r}" if self.filter else ""
+        shown = f" · {len(table.rows)} match {query!r}" if query else ""
         title, subtitle = f"requests: {said}{shown}", "" if self.sort == "arrival" else f"by {self.sort}"
         if table.border_title != (wanted := Content(title)).markup:
             table.border_title = wanted
@@ -90,35 +97,43 @@ class HomeScreen(Screen[None]):
             self.draw(self._view)
 
     def action_filter(self) -> None:
-        box = self.query_one(Input)
-        box.display = True
-        box.focus()
+        self.query_one(Filter).open()
 
     def action_unfilter(self) -> None:
-        box = self.query_one(Input)
-        box.value = ""
-        self._leave_filter(box)
+        """From another pane, back to the requests first."""
+        table, box = self.query_one(RequestsTable), self.query_one(Filter)
+        if table.has_focus or box.has_focus:
+            box.clear()
+        table.focus()
 
-    def _leave_filter(self, box: Input) -> None:
-        box.display = bool(box.value)
-        self.query_one(RequestsTable).focus()
-
-    def on_input_changed(self, event: Input.Changed) -> None:
-        self.filter = event.value.strip()
+    def on_input_changed(self) -> None:
         self._redraw()
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        self._leave_filter(event.input)
+    def on_input_submitted(self) -> None:
+        self.query_one(RequestsTable).focus()
+        self.query_one(Filter).close()
 
     def action_sort(self) -> None:
         names = [*SORTS]
         self.sort = names[(names.index(self.sort) + 1) % len(names)]
         self._redraw()
 
+    def action_export(self) -> None:
+        if self._view is None:
+            return
+        rows, moment = [*self.query_one(RequestsTable).rows], Moment(self._view.now, self._view.state.queue())
+        forms = {"json": ("JSON", lambda: rows_json(rows)), "md": ("Markdown", lambda: rows_markdown(rows, moment))}
+        self.post_message(ExportAsked("requests", forms))
+
     def action_cancel(self) -> None:
         row = self.query_one(RequestsTable).selected
         if row is not None:
             self.post_message(CancelAsked(row.id))
+
+    def action_prioritise(self, by: int) -> None:
+        row = self.query_one(RequestsTable).selected
+        if row is not None:
+            self.post_message(PriorityAsked(row.id, by))
 
     def action_copy(self, kind: SnippetKind) -> None:
         row = self.query_one(RequestsTable).selected

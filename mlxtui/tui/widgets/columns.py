@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from mlxtui.row import Row
 from mlxtui.tui.figures import age, count, duration, percent, rate
 from mlxtui.tui.text import Line, Piece, Tone, fit
+from mlxtui.types import Priority
 
 GAP = "  "
 
@@ -79,8 +81,14 @@ def _age(row: Row, moment: Moment) -> Piece:
     return age(moment.now - since), _live(row)
 
 
+def _id(row: Row, _: Moment) -> Piece:
+    mark = "" if row.state == "done" else MARKS[row.priority]
+    return short_id(row.id) + mark, _live(row, "bold")
+
+
+MARKS: dict[Priority, str] = {"high": "↑", "normal": "", "low": "↓"}
 COLUMNS = (
-    Column("ID", 7, lambda row, _: (short_id(row.id), _live(row, "bold")), right=False),
+    Column("ID", 7, _id, right=False),
     Column("STATE", 17, state_cell, right=False),
     Column("PROMPT", 7, lambda row, _: (count(row.prompt_tokens), _live(row))),
     Column("OUT", 6, _tokens_out),
@@ -99,6 +107,7 @@ def short_id(request: str) -> str:
     return request.replace("_", "-").rsplit("-", 1)[-1][:6]
 
 
+@cache
 def columns_for(width: int) -> list[Column]:
     """As many columns as fit into `width` cells; at least the first."""
     chosen: list[Column] = []

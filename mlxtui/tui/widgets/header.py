@@ -15,6 +15,8 @@ def header(view: View, area: Size) -> Painted:
     parts = [_status(view)]
     if view.paused:
         parts.append((("‖ paused (space goes on)", "warn"),))
+    if view.link.status == "connected" and view.link.detail:
+        parts.append((("! " + view.link.detail, "warn"),))
     if view.state.server.started:
         parts += _figures(view)
     parts.append((("" if view.state.server.started else view.url, "dim"),))
@@ -37,6 +39,8 @@ def _status(view: View) -> Line:
             return (("✗ engine down", "bad"), (_retry(view), "dim"))
         case "loading":
             return (("◐ loading ", "warn"), (model.name, "bold"), (f"  {age(view.now - model.since)}", "dim"))
+        case "unloaded":
+            return (("○ no model loaded", "warn"), (f"  {model.detail}", "dim"))
     return (("◐ starting the engine…", "warn"),)
 
 
@@ -73,6 +77,4 @@ def _figures(view: View) -> list[Line]:
         parts.append((("mem ", "dim"), (used, "")))
     if (hits := state.hit_rate()) is not None:
         parts.append((("cache ", "dim"), (f"{percent(hits)} hit", "")))
-    if view.link.detail:
-        parts.append(((view.link.detail, "warn"),))
     return parts

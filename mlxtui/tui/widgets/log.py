@@ -20,9 +20,17 @@ def log(view: View, area: Size) -> Painted:
     return Painted([log_line(entry) for entry in newest], title="log")
 
 
+def clock(t: float) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(t))
+
+
 def log_line(entry: LogLine) -> Line:
-    clock = time.strftime("%H:%M:%S", time.localtime(entry.t))
     about: Line = ((f"{short_id(entry.request)}  ", "accent"),) if entry.request else ()
     tone = LEVELS[entry.level]
     word = entry.level if entry.level != "info" else ""
-    return ((f"{clock}  ", "dim"), (f"{word:<8}" if word else "", tone), *about, (entry.message.split("\n")[0], tone))
+    return (
+        (f"{clock(entry.t)}  ", "dim"),
+        (f"{word:<8}" if word else "", tone),
+        *about,
+        (entry.message.split("\n")[0], tone),
+    )

@@ -30,7 +30,7 @@ def tone_style(widget: Widget, tone: Tone) -> Style:
 
 @lru_cache
 def _letters(style: Style) -> Style:
-    return Style(color=style.color, bold=style.bold, dim=style.dim)
+    return Style(color=style.color, bold=style.bold, dim=style.dim, italic=style.italic)
 
 
 def to_strip(widget: Widget, line: Line, width: int, base: Style) -> Strip:
@@ -44,8 +44,10 @@ def to_strip(widget: Widget, line: Line, width: int, base: Style) -> Strip:
 class Panel(Widget):
     COMPONENT_CLASSES = TONE_CLASSES
 
-    def __init__(self, paint: Paint, *, id: str) -> None:
+    def __init__(self, paint: Paint, *, id: str, alone: bool = False) -> None:
+        """`alone`: it can have the focus, and be zoomed."""
         super().__init__(id=id)
+        self.can_focus = alone
         self._paint = paint
         self._view: View | None = None
         self._shown = Painted([])

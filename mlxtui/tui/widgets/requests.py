@@ -1,40 +1,21 @@
-"""The requests table on Textual's line API: only rows on the screen are rendered, and only when they changed.
+"""The requests table: one line a request, in as many columns as fit. Inspected goes out.
 
-Rows come in already chosen and sorted; Inspected goes out. The cursor stays on its request while rows move about.
+Rows come in already chosen and sorted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
-from textual import events
-from textual.binding import Binding, BindingType
-from textual.geometry import Region, Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
-from textual.strip import Strip
 
 from mlxtui.row import Row
-from mlxtui.tui.text import Line, Piece
+from mlxtui.tui.text import Line
 from mlxtui.tui.widgets.columns import Moment, columns_for, head, row_line
-from mlxtui.tui.widgets.panel import TONE_CLASSES, to_strip
-
-MARK = "▸ "
+from mlxtui.tui.widgets.rows import Rows
 
 
-class RequestsTable(ScrollView, can_focus=True, inherit_bindings=False):
-    COMPONENT_CLASSES: ClassVar[set[str]] = TONE_CLASSES | {"requests--cursor"}
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", show=False, id="table.up", tooltip="The request above"),
-        Binding("down,j", "move(1)", "Down", show=False, id="table.down", tooltip="The request below"),
-        Binding("pageup", "page(-1)", "Page up", show=False, id="table.page_up", tooltip="A page up"),
-        Binding("pagedown", "page(1)", "Page down", show=False, id="table.page_down", tooltip="A page down"),
-        Binding("home,g", "top", "Top", show=False, id="table.top", tooltip="Stay on the newest"),
-        Binding("end,G", "bottom", "Bottom", show=False, id="table.bottom", tooltip="The oldest request"),
-        Binding("enter", "inspect", "inspect", key_display="⏎", id="table.inspect", tooltip="Look into this request"),
-    ]
-
+class RequestsTable(Rows[Row]):
     class Inspected(Message):
         def __init__(self, request: str) -> None:
             super().__init__()
@@ -42,107 +23,20 @@ class RequestsTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
-        self.rows: Sequence[Row] = ()
-        self.rendered = 0
-        """Rows rendered so far: the cost of a frame, for tests."""
         self._moment = Moment(0.0, {})
-        self._chosen: str | None = None
-        self._cursor = 0
-        self._painted: dict[int, tuple[Line, bool]] = {}
-        self._fresh: dict[int, tuple[Line, bool]] = {}
-        self._empty: Sequence[Line] = ()
-        self._width = 0  # without the scrollbar
-        self._columns = columns_for(0)
-
-    @property
-    def selected(self) -> Row | None:
-        return self.rows[self._cursor] if self._cursor < len(self.rows) else None
 
     def draw(self, rows: Sequence[Row], moment: Moment, empty: Sequence[Line] = ()) -> None:
-        """Show these rows, or `empty` if there are none; refresh the lines that differ from what is on the screen."""
-        self.rows, self._moment, self._empty = rows, moment, empty
-        self._cursor = self._place()
-        self.virtual_size = Size(0, len(rows) + 1)
-        self._measure()
-        self._fresh = {y: self._line(y) for y in range(1, self.size.height)}
-        for y, line in self._fresh.items():
-            if self._painted.get(y) != line:
-                self.refresh(Region(0, y, self._width, 1))
+        self._moment = moment
+        self.show(rows, empty)
 
-    def _measure(self) -> None:
-        width = self.scrollable_content_region.width
-        if width != self._width:
-            self._width, self._columns = width, columns_for(width - len(MARK))
-            self.refresh()
+    def name_of(self, item: Row) -> object:
+        return item.id
 
-    def _place(self) -> int:
-        """Where the chosen request is now; about where it was, when it is gone."""
-        if self._chosen is None:
-            return 0
-        found = next((index for index, row in enumerate(self.rows) if row.id == self._chosen), None)
-        return found if found is not None else max(0, min(self._cursor, len(self.rows) - 1))
+    def head(self, width: int) -> Line:
+        return head(columns_for(width))
 
-    def _line(self, y: int) -> tuple[Line, bool]:
-        """What belongs on line `y` of the screen, and whether the cursor is on it."""
-        index = y - 1 + self.scroll_offset.y
-        if index >= len(self.rows):
-            hint = self._empty[y - 2] if not self.rows and 2 <= y < len(self._empty) + 2 else ()
-            return ((" " * len(MARK), ""), *hint), False
-        here = index == self._cursor
-        mark: Piece = (MARK if here else " " * len(MARK), "accent")
-        return (mark, *row_line(self._columns, self.rows[index], self._moment)), here
+    def line_of(self, item: Row, width: int) -> Line:
+        return row_line(columns_for(width), item, self._moment)
 
-    def render_line(self, y: int) -> Strip:
-        width = self._width
-        if y == 0:
-            titles: Line = ((" " * len(MARK), ""), *head(self._columns))
-            return to_strip(self, titles, width, self.rich_style)
-        line, here = self._painted[y] = self._fresh.pop(y) if y in self._fresh else self._line(y)
-        self.rendered += len(line) > 1
-        base = self.rich_style
-        return to_strip(self, line, width, base + self.get_component_rich_style("requests--cursor") if here else base)
-
-    def on_resize(self) -> None:
-        self._painted.clear()
-        self._measure()
-
-    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        self._fresh.clear()
-        super().watch_scroll_y(old_value, new_value)
-
-    def _move_to(self, index: int) -> None:
-        if not self.rows:
-            return
-        self._fresh.clear()
-        self._cursor = max(0, min(index, len(self.rows) - 1))
-        self._chosen = self.rows[self._cursor].id
-        page = max(1, self.size.height - 1)
-        top = self.scroll_offset.y
-        if not top <= self._cursor < top + page:
-            self.scroll_to(y=self._cursor if self._cursor < top else self._cursor - page + 1, animate=False)
-        self.refresh()
-
-    def action_move(self, by: int) -> None:
-        self._move_to(self._cursor + by)
-
-    def action_page(self, by: int) -> None:
-        self._move_to(self._cursor + by * max(1, self.size.height - 2))
-
-    def action_top(self) -> None:
-        self._move_to(0)
-        self._chosen = None
-
-    def action_bottom(self) -> None:
-        self._move_to(len(self.rows) - 1)
-
-    def action_inspect(self) -> None:
-        if self.selected is not None:
-            self.post_message(self.Inspected(self.selected.id))
-
-    def on_click(self, event: events.Click) -> None:
-        at = event.get_content_offset(self)
-        index = at.y - 1 + self.scroll_offset.y if at is not None else -1
-        if at is not None and at.y >= 1 and index < len(self.rows):
-            self._move_to(index)
-            if event.chain == 2:
-                self.action_inspect()
+    def open(self, item: Row) -> None:
+        self.post_message(self.Inspected(item.id))

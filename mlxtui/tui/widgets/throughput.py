@@ -1,4 +1,4 @@
-"""Tokens per second over the last minute: decode above, prefill below, on a fixed axis of 60 seconds."""
+"""Tokens per second: decode above, prefill below, on a fixed axis of one minute, or of five where there is room."""
 
 from __future__ import annotations
 
@@ -8,52 +8,29 @@ from textual.geometry import Size
 
 from mlxtui.state import SECONDS_KEPT
 from mlxtui.tui.figures import short
+from mlxtui.tui.plot import SCALE, axis, bars, means, nice, step_for
 from mlxtui.tui.text import Line, Tone
 from mlxtui.tui.view import Painted, View
 
-EIGHTHS = " ▁▂▃▄▅▆▇█"
-SCALE = 6  # cells at the right for the scale
+MINUTE = 60
+TALL = 9  # lines from which on five minutes are shown, with an axis under them
 
 
 def throughput(view: View, area: Size) -> Painted:
-    history = view.state.history(view.now)
+    tall = area.height >= TALL
+    span = SECONDS_KEPT if tall else MINUTE
+    seconds = view.state.history(view.now, span)
+    step = step_for(span, area.width - SCALE)
+    height = area.height - tall
+    below = max(2, height // 3) if tall else 1 if height < 5 else 2
+    decode = means([second.decode for second in seconds], step, view.now)
+    prefill = means([second.prefill for second in seconds], step, view.now)
+    lines = _rates(decode, height - below, "decode", area.width) + _rates(prefill, below, "prefill", area.width)
     decode_now, prefill_now = view.state.rates(view.now)
-    seconds = next((each for each in (1, 2, 3, 4, 6) if SECONDS_KEPT // each <= area.width - SCALE), 10)
-    decode = gathered([d for d, _ in history], seconds, view.now)
-    prefill = gathered([p for _, p in history], seconds, view.now)
-    below = 1 if area.height < 5 else 2
-    lines = _plot(decode, area.height - below, "decode", area.width) + _plot(prefill, below, "prefill", area.width)
-    span = f", {SECONDS_KEPT} s" if area.width >= 40 else ""
-    return Painted(lines, title=f"decode {short(decode_now)} · prefill {short(prefill_now)} tok/s{span}")
+    over = f", {'5 min' if tall else '60 s'}" if area.width >= 40 else ""
+    title = f"decode {short(decode_now)} · prefill {short(prefill_now)} tok/s{over}"
+    return Painted([*lines, axis(span, step, area.width)] if tall else lines, title=title)
 
 
-def gathered(values: Sequence[int], seconds: int, now: float) -> list[float]:
-    """Means over `seconds`. The bins stand still on the clock, so that bars move but never flicker."""
-    begun = int(now) % seconds
-    whole = len(values) // seconds - bool(begun)
-    ended = len(values) - begun
-    bins = [values[at : at + seconds] for at in range(ended - whole * seconds, ended, seconds)]
-    return [sum(each) / len(each) for each in (*bins, values[ended:]) if each]
-
-
-def _plot(values: Sequence[float], rows: int, tone: Tone, width: int) -> list[Line]:
-    top = nice(max(values, default=0))
-    lines: list[Line] = []
-    for row in reversed(range(rows)):
-        bars = "".join(_cell(value / top * rows - row if top else 0, value > 0 and row == 0) for value in values)
-        scale = short(top) if top and row == rows - 1 else ""
-        lines.append(((bars.rjust(width - SCALE), tone), (scale.rjust(SCALE), "dim")))
-    return lines
-
-
-def _cell(height: float, at_least: bool) -> str:
-    """One cell of a bar that is `height` cells high from this cell's foot; anything at all shows at the foot."""
-    return EIGHTHS[max(int(at_least), min(8, round(height * 8)))]
-
-
-def nice(value: float) -> float:
-    """The next of 1, 2, 5, 10, 20, ... at or above: a scale that holds still."""
-    if value <= 0:
-        return 0
-    magnitude = 10.0 ** (len(str(int(value))) - 1)
-    return next(step * magnitude for step in (1, 2, 5, 10) if value <= step * magnitude)
+def _rates(values: Sequence[float], rows: int, tone: Tone, width: int) -> list[Line]:
+    return bars(values, rows, nice(max(values, default=0)), tone, width, short)

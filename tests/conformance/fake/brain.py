@@ -71,6 +71,8 @@ def _said(role: str, text: str) -> Speech:
         return Speech(".")
     if "Think step" in text:
         return Speech("It is 42.", "First add ten and twenty, then add seven and five.")
+    if "Answer in JSON" in text:
+        return Speech('{"answer": 42}')
     if "short story" in text:
         return Speech("A small boat left the harbour at dawn and came home with stars in its sails.")
     if echo := re.search(r"Repeat exactly: (.*)", text):

@@ -122,12 +122,12 @@ class Answer:
     prompt: int
     spent: int
 
-    def usage(self) -> Json:
+    def usage(self, cached: int) -> Json:
         return {
             "prompt_tokens": self.prompt,
             "completion_tokens": self.spent,
             "total_tokens": self.prompt + self.spent,
-            "prompt_tokens_details": {"cached_tokens": 0},
+            "prompt_tokens_details": {"cached_tokens": min(cached, self.prompt)},
             "completion_tokens_details": {"reasoning_tokens": len(tokens(self.speech.reasoning))},
         }
 
@@ -173,8 +173,8 @@ def calls(speech: Speech, id: str) -> list[Json]:
     ]
 
 
-def completion(request: Json) -> Json:
-    """The whole answer."""
+def completion(request: Json, cached: int) -> Json:
+    """The whole answer; `cached` counts the tokens of the prompt that were read before."""
     given = answer(request)
     top = head(request, "chat.completion")
     message: Json = {
@@ -191,7 +191,7 @@ def completion(request: Json) -> Json:
         {"index": at, "message": message, "logprobs": drawn, "finish_reason": given.finish}
         for at in range(request.get("n") or 1)
     ]
-    return {**top, "choices": choices, "usage": given.usage()}
+    return {**top, "choices": choices, "usage": given.usage(cached)}
 
 
 def logprobs(request: Json, drawn: list[str]) -> Json | None:
@@ -210,7 +210,7 @@ def _figure(token: str, logprob: float) -> Json:
     return {"token": token, "logprob": logprob, "bytes": list(token.encode())}
 
 
-def chunks(request: Json) -> list[Json]:
+def chunks(request: Json, cached: int) -> list[Json]:
     """The same answer in pieces, one for each token."""
     given = answer(request)
     top = head(request, "chat.completion.chunk")
@@ -221,8 +221,9 @@ def chunks(request: Json) -> list[Json]:
     pieces += [_piece({"content": token}, logprobs(request, [token])) for token in tokens(given.speech.content)]
     pieces += [_piece(delta) for delta in call_deltas(given.speech, top["id"])]
     pieces.append({"index": 0, "delta": {}, "finish_reason": given.finish})
+    pieces = [{**piece, "index": at} for piece in pieces for at in range(request.get("n") or 1)]
     parts = [{**top, "choices": [piece], **null} for piece in pieces]
-    return [*parts, {**top, "choices": [], "usage": given.usage()}] if asked else parts
+    return [*parts, {**top, "choices": [], "usage": given.usage(cached)}] if asked else parts
 
 
 def _piece(delta: Json, drawn: Json | None = None) -> Json:

@@ -92,6 +92,7 @@ CHAT = (
     Defect("one-id-for-all", "chat.id-created", completion=edited(lambda a: a.update(id="chatcmpl-0"))),
     Defect("created-in-ms", "chat.id-created", completion=edited(lambda a: a.update(created=a["created"] * 1000))),
     Defect("no-developer", "chat.roles", request=refusing(lambda r: "developer" in roles(r))),
+    Defect("no-late-system", "chat.late-system", request=refusing(lambda r: "system" in roles(r)[1:])),
     Defect(
         "no-parts",
         "chat.content-parts",
@@ -191,6 +192,7 @@ LIMITS = (
     Defect("context-crash", "limits.context", reply=on(lambda a: len(str(a.body)) > 9000, instead(CRASH))),
     Defect("context-uncoded", "limits.context-code", reply=on_error(lambda e: e.update(code=None))),
     Defect("zero-tokens", "limits.bad-max", request=unlimited),
+    Defect("default-512", "limits.default-max", request=lambda a, r: {"max_tokens": 512, **r}),
     Defect(
         "beyond-context",
         "limits.max-beyond-context",
@@ -229,6 +231,7 @@ USAGE = (
     Defect(
         "nothing-counted", "usage.completion-count", completion=edited(lambda a: a["usage"].update(completion_tokens=0))
     ),
+    Defect("limit-unheard", "usage.completion-count", request=dropping("max_completion_tokens")),
     Defect("prompt-uncounted", "usage.stream-agrees", chunks=miscount),
     Defect("cached-beyond", "usage.cached", completion=cached(99_999)),
     Defect(
@@ -238,6 +241,8 @@ USAGE = (
             lambda a: a["usage"].update(prompt_tokens_details={"cached_tokens": a["usage"]["prompt_tokens"]})
         ),
     ),
+    Defect("never-cached", "usage.cache-reused", completion=cached(0)),
+    Defect("grown-uncached", "usage.cache-reused", completion=on(lambda a: len(body(a)["messages"]) > 1, cached(0))),
     Defect("stale", "usage.warm-equals-cold", completion=Memory(stale)),
 )
 

@@ -133,7 +133,9 @@ def late_form(asked: Asked, request: Any) -> Any:
 
 
 STRUCTURED = (
-    Defect("object-ignored", "structured.json-object", request=dropping("response_format")),
+    Defect(
+        "object-ignored", "structured.json-object", request=dropping("response_format")
+    ),  # the model obeys by itself
     Defect(
         "object-fenced",
         "structured.json-object",

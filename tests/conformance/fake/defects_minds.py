@@ -111,6 +111,10 @@ def unlogged(part: Json) -> None:
         choice["logprobs"] = None
 
 
+def twice_spent(asked: Asked, answer: Json) -> Any:
+    return edited(lambda a: a["usage"].update(completion_tokens=2 * a["usage"]["completion_tokens"]))(asked, answer)
+
+
 SAMPLING = (
     Defect("seed-unheard", "sampling.seed", request=unseeded),
     Defect("top-p-unheard", "sampling.top-p", request=dropping("top_p")),
@@ -120,6 +124,7 @@ SAMPLING = (
     Defect("logprobs-topless", "sampling.logprobs", completion=entries(lambda e: e.update(top_logprobs=[]))),
     Defect("logprobs-unsorted", "sampling.logprobs", completion=entries(lambda e: e["top_logprobs"].reverse())),
     Defect("logprobs-short", "sampling.logprobs", completion=first_choice(tokens_lost)),
+    Defect("logprobs-uncounted", "sampling.logprobs-count", completion=twice_spent),
     Defect("logprobs-always", "sampling.logprobs-unasked", request=setting(logprobs=True, top_logprobs=0)),
     Defect("logprobs-whole-only", "sampling.logprobs-stream", chunks=each(unlogged)),
     Defect("logprobs-other", "sampling.logprobs-stream", chunks=late_entries(lambda e: e.update(logprob=-9.0))),

@@ -192,12 +192,12 @@ TOOLS = (
         "responses.custom-tool",
         request=any_item(lambda i: i.get("type") == "custom_tool_call_output"),
     ),
-    Defect("resp-no-include", "responses.codex", request=refusing(lambda r: r.get("include"))),
-    Defect("resp-known-only", "responses.codex", request=refusing(lambda r: "client_metadata" in r)),
-    Defect("resp-no-status", "responses.codex", request=any_item(lambda i: i.get("status"))),
+    Defect("resp-no-include", "agents.codex", request=refusing(lambda r: r.get("include"))),
+    Defect("resp-known-only", "agents.codex", request=refusing(lambda r: "client_metadata" in r)),
+    Defect("resp-no-status", "agents.codex", request=any_item(lambda i: i.get("status"))),
     Defect(
         "resp-undone",
-        "responses.codex",
+        "agents.codex",
         chunks=lambda asked, events: [event for event in events if event["type"] != "response.output_item.done"],
     ),
 )

@@ -127,6 +127,12 @@ STREAMS = (
         "chat.stream.options-alone",
         request=on(lambda a: True, lambda a, r: {**r, "stream": "stream_options" in r}),
     ),
+    Defect("stream-n-ignored", "chat.stream.n", request=dropping("n")),
+    Defect(
+        "one-index-for-all",
+        "chat.stream.n",
+        chunks=each(lambda p: [c.update(index=0) for c in p["choices"]]),
+    ),
     Defect("errors-in-band", "chat.stream.early-error", reply=in_band),
 )
 
@@ -156,9 +162,14 @@ def other_name(call: Json) -> None:
     call["function"]["name"] = "get_lost"
 
 
+def chatty(choice: Json) -> None:
+    choice["message"]["content"] = '<tool_call>{"name": "get_time"}'
+
+
 TOOLS = (
     Defect("named-ignored", "tools.named", request=dropping("tool_choice")),
     Defect("named-wrong-name", "tools.named", completion=calls(other_name)),
+    Defect("named-chatty", "tools.named", completion=first_choice(chatty)),
     Defect("required-ignored", "tools.required", request=dropping("tool_choice")),
     Defect(
         "required-as-stop",
@@ -241,6 +252,8 @@ def header(name: str, value: str) -> Any:
     return lambda asked, said: replace(said, headers={**said.headers, name: value})
 
 
+unnamed = on_error(lambda error: error.update(param=None))
+
 ERRORS = (
     Defect("malformed-500", "errors.malformed-json", reply=on(malformed, instead(CRASH))),
     Defect("malformed-html", "errors.malformed-json", reply=on(malformed, instead(replace(HTML, status=400)))),
@@ -259,6 +272,8 @@ ERRORS = (
         request=lambda a, r: {"model": MODEL, **r} if isinstance(r, dict) else r,
     ),
     Defect("param-unnamed", "errors.param", reply=on_error(lambda e: e.update(param=None))),
+    Defect("missing-unnamed", "errors.param", reply=on(lambda a: "messages" not in body(a), unnamed)),
+    Defect("range-unnamed", "errors.param", reply=on(lambda a: body(a).get("n") == 0, unnamed)),
     Defect("any-temperature", "errors.ranges", request=dropping("temperature")),
     Defect(
         "text-as-json",

@@ -9,7 +9,18 @@ Json = dict[str, Any]
 KINDS = ("object", "array", "string", "integer", "number", "boolean", "null")
 KNOWN = frozenset(
     (
-        *("type", "properties", "required", "additionalProperties", "items", "enum", "const", "title", "description"),
+        *(
+            "type",
+            "properties",
+            "required",
+            "additionalProperties",
+            "items",
+            "enum",
+            "const",
+            "title",
+            "description",
+            "default",
+        ),
         *("minimum", "maximum", "minItems", "maxItems", "minLength", "maxLength"),
     )
 )

@@ -17,10 +17,12 @@ from urllib.parse import unquote
 
 from . import responses, responses_events, responses_kept
 from .brain import CONTEXT, Json
+from .cache import Past, cached
 from .chat import MODEL, Refusal, check, chunks, completion, frame, stumbles
 from .load import Load
 
 HUGE = 1 << 24
+SHORT, LONG = 24, 400  # frames: the pace of a model before and after these
 IDS = itertools.count(1)
 
 
@@ -86,6 +88,7 @@ class Mount:
     key: str | None
     load: Load
     kept: responses_kept.Store = field(default_factory=dict)
+    past: Past = field(default_factory=list)
 
 
 class Server:
@@ -197,8 +200,8 @@ class Server:
                 return
             if not gone:
                 writer.write(part)
-            if at % 8 == 1:
-                await asyncio.sleep(0.002)  # the pace of a model, so that reads come apart
+            if at % 8 == 1:  # reads come apart at first; later only a long answer is worth its time
+                await asyncio.sleep(0.002 if at < SHORT or at > LONG else 0)
 
 
 async def _farewell(load: Load, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -270,7 +273,7 @@ def _routed(mount: Mount, asked: Asked) -> Said:
     if mount.load.full:
         error = Refusal(429, "too many requests", type="rate_limit_exceeded", code="rate_limit_exceeded")
         return replace(say(429, error.body()), headers={"retry-after": "1"})
-    return _chat(mount.defect, asked)
+    return _chat(mount, mount.defect, asked)
 
 
 def _responses(mount: Mount, asked: Asked, path: str) -> Said:
@@ -296,7 +299,7 @@ def _models(asked: Asked, rest: str) -> Said:
     return say(200, entry)
 
 
-def _chat(defect: Defect, asked: Asked) -> Said:
+def _chat(mount: Mount, defect: Defect, asked: Asked) -> Said:
     if int(asked.headers.get("content-length", "0")) > HUGE:
         raise Refusal(413, "too large")
     if asked.headers.get("content-type", "").partition(";")[0] != "application/json":
@@ -304,11 +307,12 @@ def _chat(defect: Defect, asked: Asked) -> Said:
     if asked.malformed:
         raise Refusal(400, "not JSON")
     request = check(asked.body)
+    known = cached(mount.past, request)
     if "mumbling" in defect.flags:
-        request["messages"][-1]["content"] = "Mumble."
+        request = request | {"messages": [*request["messages"][:-1], request["messages"][-1] | {"content": "Mumble."}]}
     if not request.get("stream"):
-        return say(200, defect.completion(asked, completion(request)))
-    frames = [frame(chunk) for chunk in defect.chunks(asked, chunks(request))]
+        return say(200, defect.completion(asked, completion(request, known)))
+    frames = [frame(chunk) for chunk in defect.chunks(asked, chunks(request, known))]
     if stumbles(request):
         frames = [frames[0], frame(Refusal(500, "the engine stumbled", type="server_error").body())]
     frames = defect.frames(asked, [*frames, b"data: [DONE]\n\n"])

@@ -242,7 +242,7 @@ def chained(s: Source) -> Conversation:
 
 
 MAKERS: tuple[tuple[int, Callable[[Source], Conversation]], ...] = (
-    (4, single), (3, known_among_four), (2, arbitrary_alone), (3, arbitrary_among_three), (6, parallel),
+    (4, single), (3, known_among_four), (2, arbitrary_alone), (5, arbitrary_among_three), (8, parallel),
     (2, chat), (2, answered), (2, answered_parallel), (1, chained),
 )  # fmt: skip
 
