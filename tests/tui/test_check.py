@@ -65,12 +65,13 @@ async def checking(client: ServerClient | None = None, size: tuple[int, int] = (
 
 @pytest.fixture(scope="module")
 def flawed() -> Iterator[str]:
-    """An endpoint that is right but for one thing: it answers for a model it does not have."""
+    """An endpoint that answers for a model it does not have, and at `chat.n` not at all: there a run stands still."""
     with Server() as server:
         wrong = on(
             lambda asked: asked.path.startswith("/v1/models/") and not asked.path.endswith("tiny"), instead(HTML)
         )
-        yield server.mount(Defect("flawed", "models.unknown", reply=wrong), key="a-key")
+        flawed = Defect("flawed", "models.unknown", reply=wrong, flags=frozenset({"stuck-on-n"}))
+        yield server.mount(flawed, key="a-key")
 
 
 def suites() -> list[psutil.Process]:
@@ -84,7 +85,7 @@ def test_rows_turn_live_a_failure_is_explained_and_stop_stops(flawed: str) -> No
         async with checking(ServerClient(flawed, "a-key")) as stage:
             assert "r runs it" in screen_text(stage.app)
             await stage.press("p", "r")
-            shown = await stage.until(lambda: stage.counts.get("fail"))
+            shown = await stage.until(lambda: "▶ running      chat.n " in screen_text(stage.app))
             assert "✗ fail" in shown
             assert "✓ pass" in shown
             assert "· chat" in shown
