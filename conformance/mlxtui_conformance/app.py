@@ -38,6 +38,7 @@ def main(options: Options, out: TextIO | None = None, err: TextIO | None = None)
     streams. An interrupt prints what is known so far."""
     out, err = out or sys.stdout, err or sys.stderr
     if options.until_eof:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs begin with it ignored
         threading.Thread(target=_interrupt_at_eof, daemon=True).start()
     try:
         if options.explain is not None:

@@ -32,13 +32,13 @@ def sound(server: Server) -> str:
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.id)
 def test_the_correct_server_passes(check: Check, sound: str, shared: Shared) -> None:
     result = run_check(check, aim(sound), shared)
-    assert result.verdict == Verdict.PASS, f"{result.expected} | {result.got} | {result.response}"
+    assert result.verdict == Verdict.PASS, f"{result.expected} | {result.got} | {result.shown}"
 
 
 @pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.id)
 def test_a_defect_is_caught_by_its_check(defect: Defect, server: Server, shared: Shared) -> None:
     result = run_check(BY_ID[defect.caught_by], aim(server.mount(defect)), shared)
-    assert result.verdict == Verdict.FAIL, f"{result.verdict}: {result.got} | {result.response}"
+    assert result.verdict == Verdict.FAIL, f"{result.verdict}: {result.got} | {result.shown}"
     assert result.expected
     assert result.got
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -230,7 +232,8 @@ def test_an_interrupt_prints_what_is_known(server: Server, monkeypatch: pytest.M
 
 
 def test_a_run_ends_with_who_started_it(server: Server) -> None:
-    """Its standard input closes when they are gone, however they went; what is known by then is told."""
+    """Its standard input closes when they are gone, however they went; what is known by then is told. Children of
+    a script's background job begin with SIGINT ignored."""
     released = threading.Event()
 
     def stuck(asked: Asked, said: Said) -> Said:
@@ -238,7 +241,8 @@ def test_a_run_ends_with_who_started_it(server: Server) -> None:
 
     base = flawed(server, reply=stuck)
     command = [sys.executable, "-m", "mlxtui_conformance", base, "--json", "--until-eof", "--select", "models"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+    deaf = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=deaf) as child:
         assert child.stdin is not None
         assert child.stdout is not None
         lines = (json.loads(line) for line in child.stdout)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,7 @@ from .chat import MODEL, Refusal, check, chunks, completion, frame, stumbles
 from .load import Load
 
 HUGE = 1 << 24
+UNREAD = 1 << 16  # bytes the kernel takes off our hands before somebody reads them
 SHORT, LONG = 24, 400  # frames: the pace of a model before and after these
 IDS = itertools.count(1)
 
@@ -144,6 +146,7 @@ class Server:
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One request, one answer, goodbye: nothing of one check can spill into the next."""
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNREAD)
         try:
             line, *rest = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             method, target, _ = line.split(" ")
@@ -200,6 +203,7 @@ class Server:
                 return
             if not gone:
                 writer.write(part)
+                await writer.drain()  # a long answer that nobody reads does not end
             if at % 8 == 1:  # reads come apart at first; later only a long answer is worth its time
                 await asyncio.sleep(0.002 if at < SHORT or at > LONG else 0)
 
