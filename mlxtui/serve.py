@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import os
 import resource
 import signal
@@ -75,6 +76,7 @@ class _Server:
         self._catch_signals()
         self._publish(self._started())
         await engine.start()
+        gc.freeze()  # a full collection then passes over the modules and the app: 40 ms in which no stream gets a token
         try:
             await self._serve(app, _config(self._listener, logger))
         finally:

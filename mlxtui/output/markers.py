@@ -19,6 +19,8 @@ def cut(text: str, markers: Sequence[str], *, final: bool = False) -> Cut:
 
     Without one, `rest` is the longest end of `text` that could still grow into a marker; nothing when `final`.
     """
+    if not markers:
+        return Cut(text, None, "")
     held = 0 if final else held_back(text, markers)
     at, marker = min(((at, m) for m in markers if (at := text.find(m)) >= 0), default=(len(text), None))
     if marker is not None and at <= len(text) - held:

@@ -28,6 +28,7 @@ from mlxtui.events import (
     RequestReceived,
 )
 from mlxtui.pipeline import Run
+from mlxtui.server.journal import Journal
 from mlxtui.server.wire import FIRST, Wire
 from mlxtui.text import safe_line
 from mlxtui.types import CallArguments, CallStart, Delta, Finish, Priority, Reasoning, Started, Text, Timings, Usage
@@ -56,8 +57,7 @@ class Exchange:
         self._task: asyncio.Task[None] | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._explaining: asyncio.Task[None] | None = None
-        self._log: list[Delta] = []
-        self._changed = asyncio.Event()
+        self._log: Journal[Delta] = Journal()
         self._stop_with: ApiError | None = None
         self._fault = self._read(raw)
 
@@ -166,10 +166,7 @@ class Exchange:
         Raises:
             ApiError: it never begins.
         """
-        while not self._log and not self.finished:
-            await self._changed.wait()
-        if self.error and not self._log:
-            raise self.error
+        await self._log.begun()
 
     async def ended(self) -> None:
         """Wait until the last event of this exchange is out, and its answer kept."""
@@ -183,35 +180,16 @@ class Exchange:
         Raises:
             ApiError: the exchange's own, after the last delta.
         """
-        return self._follow(self._log, silence)  # this log: it tells deltas apart also for who reads late
-
-    async def _follow(self, log: list[Delta], silence: float | None) -> AsyncGenerator[tuple[Delta, ...], None]:
-        at = 0
-        while True:
-            changed = self._changed
-            if at < len(log):
-                batch = tuple(log[at:])
-                at = len(log)
-                yield batch
-            elif self.finished:
-                if self.error:
-                    raise self.error
-                return
-            else:
-                try:
-                    async with asyncio.timeout(silence):
-                        await changed.wait()
-                except TimeoutError:
-                    yield ()
+        return self._log.follow(silence=silence)
 
     async def _drive(self, run: Run) -> None:
         try:
             async with aclosing(run.deltas(self._explain_later)) as batches:
                 async for batch in batches:
-                    self._log.extend(batch)
-                    self._wake()
-            assert isinstance(self._log[-1], Finish)
-            self._end(self._log[-1].reason, None)
+                    self._log.add(batch)
+            last = self._log.entries[-1]
+            assert isinstance(last, Finish)
+            self._end(last.reason, None)
         except asyncio.CancelledError:
             self._end_cancelled()
         except ApiError as error:
@@ -231,14 +209,11 @@ class Exchange:
     def _end_cancelled(self) -> None:
         self._end("cancelled", self._stop_with or Cancelled("the request was cancelled"))
 
-    def _wake(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
-
     def _end(self, outcome: Outcome, error: ApiError | None) -> None:
         self.outcome, self.error = outcome, error
-        self._log = list(joined(self._log))  # kept for the inspector: text, not a delta a token; readers have their own
-        self._wake()
+        self._log.end(error)
+        self._log = Journal(joined(self._log.entries))  # for who comes later: text, not a delta a token
+        self._log.end(error)
         usage, timings = self.usage, self.timings
         self._publish(
             RequestFinished(
@@ -260,7 +235,7 @@ class Exchange:
         """What the model has said so far in its first choice: `reasoning`, `content`, `tool_calls`."""
         text: dict[type, list[str]] = {Text: [], Reasoning: []}
         calls: list[dict[str, str]] = []
-        for delta in self._log:
+        for delta in self._log.entries:
             match delta:
                 case Started() | Finish():
                     pass

@@ -18,6 +18,7 @@ from mlxtui.api.responses_answer import ResponseAnswer
 from mlxtui.api.responses_events import Event
 from mlxtui.errors import ApiError, Cancelled, EngineFailed
 from mlxtui.server.exchange import Exchange, internal_error
+from mlxtui.server.journal import Journal
 from mlxtui.store import responses
 from mlxtui.store.database import Store
 from mlxtui.store.responses import Kept
@@ -38,14 +39,12 @@ class Turn:
         self.kept = kept
         self.unkept: ApiError | None = None
         """Why the store has not got it."""
-        self.ended = False
         self._answer = answer
         self._store = store
         self._patience = patience
         self._batches = exchange.follow(patience)
-        self._events: list[Event] = []
+        self._events: Journal[Event] = Journal()
         self._said = time.monotonic()
-        self._changed = asyncio.Event()
 
     def to_json(self) -> dict[str, Any]:
         """The response as of now; what could not be stored does not say that it is."""
@@ -62,36 +61,20 @@ class Turn:
         await self._keep(last)
         if self.unkept:
             last = [event | {"response": self.to_json()} if "response" in event else event for event in last]
-        self.ended = True
         self._say(last)
+        self._events.end()
 
-    async def follow(self, after: int = -1, silence: float | None = None) -> AsyncGenerator[tuple[Event, ...], None]:
+    def follow(self, after: int = -1, silence: float | None = None) -> AsyncGenerator[tuple[Event, ...], None]:
         """The events after that sequence number, then those to come; an empty batch after `silence` seconds."""
-        at = max(0, after + 1)
-        while True:
-            changed = self._changed
-            if at < len(self._events):
-                batch = tuple(self._events[at:])
-                at = len(self._events)
-                yield batch
-            elif self.ended:
-                return
-            else:
-                try:
-                    async with asyncio.timeout(silence):
-                        await changed.wait()
-                except TimeoutError:
-                    yield ()
+        return self._events.follow(max(0, after + 1), silence)
 
     async def begun(self) -> None:
         """Wait until the store knows of it, or can't."""
-        while not self._events:
-            await self._changed.wait()
+        await self._events.begun()
 
     async def wait(self) -> None:
         """Wait until it has ended."""
-        while not self.ended:
-            await self._changed.wait()
+        await self._events.over()
 
     async def _answered(self) -> list[Event]:
         """Log what comes; what comes with the end is returned."""
@@ -123,7 +106,7 @@ class Turn:
         if self.kept is None:
             return
         try:
-            now = replace(self.kept, object=self._answer.to_json(), events=[*self._events, *coming])
+            now = replace(self.kept, object=self._answer.to_json(), events=[*self._events.entries, *coming])
             await self._store.run(responses.put, now)
             self.unkept = None
         except ApiError as error:
@@ -134,10 +117,8 @@ class Turn:
 
     def _say(self, events: Sequence[Event]) -> None:
         if events:
-            self._events.extend(events)
+            self._events.add(events)
             self._said = time.monotonic()
-            self._changed.set()
-            self._changed = asyncio.Event()
 
 
 class Turns:
