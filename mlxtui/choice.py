@@ -83,7 +83,7 @@ class Choice:
                 break
             match part:
                 case Text() | Reasoning():
-                    deltas.append(replace(part, choice=self._index))
+                    deltas.append(replace(part, choice=self._index) if self._index else part)
                 case CallHead(name=name):
                     deltas.append(self._begin_call(name))
                 case CallBody(text=text):
