@@ -39,11 +39,14 @@ class Server:
 
     def worker(self) -> psutil.Process:
         """The engine worker among the server's children."""
-        children = psutil.Process(self.process.pid).children()
-        return next(child for child in children if "mlxtui.engine.worker" in child.cmdline())
+        return worker_of(psutil.Process(self.process.pid))
 
     def wait_until_ready(self) -> None:
         wait_for(lambda: self.get("/ready").status_code == 200)
+
+
+def worker_of(server: psutil.Process) -> psutil.Process:
+    return next(child for child in server.children() if "mlxtui.engine.worker" in child.cmdline())
 
 
 def wait_for(condition: object, deadline: float = DEADLINE) -> None:

@@ -11,8 +11,10 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+CLEAN = ((b"\x1b[?1049l", b"\x1b[?1049h"), (b"\x1b[?25h", b"\x1b[?25l"), (b"\x1b[?1000l", b"\x1b[?1000h"))
+"""Alternate screen off, cursor on, mouse off; and what turned that round."""
 ESCAPES = re.compile(
     rb"\x1b(\[[0-9;?<>=$]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[PX^_].*?\x1b\\|[()][A-Z0-9]|[=>78])"
 )
@@ -45,14 +47,14 @@ class Terminal:
 
     def read_until(self, words: str, deadline: float = 60.0) -> float:
         """Read until `words` have been drawn; returns the seconds since the start of the program."""
-        end = time.monotonic() + deadline
-        while words not in self.text:
-            assert self._read(end - time.monotonic()), f"{words!r} was never drawn; last:\n{self.text[-3000:]}"
+        self.read_while(lambda: words not in self.text, deadline, repr(words))
         return time.monotonic() - self.begun
 
-    def read_more(self, deadline: float = 60.0) -> None:
-        """Read until anything new has been drawn."""
-        assert self._read(deadline), f"nothing more was drawn; last:\n{self.text[-3000:]}"
+    def read_while(self, condition: Callable[[], bool], deadline: float = 60.0, what: str = "it") -> None:
+        """Read until the condition, about `text`, holds no more."""
+        end = time.monotonic() + deadline
+        while condition():
+            assert self._read(end - time.monotonic()), f"{what} was never drawn; last:\n{self.text[-3000:]}"
 
     def close(self) -> int:
         """Read to the end of the program; returns its exit code."""
@@ -62,6 +64,16 @@ class Terminal:
         code = self.process.wait(timeout=60)
         os.close(self._master)
         return code
+
+    @property
+    def clean(self) -> bool:
+        """Whether what the program turned on in the terminal is off again, and the cursor back."""
+        return all(self.drawn.rfind(off) > self.drawn.rfind(on) for off, on in CLEAN)
+
+    def kill(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
 
     def _read(self, patience: float) -> bool:
         if patience <= 0 or not select.select([self._master], [], [], patience)[0]:

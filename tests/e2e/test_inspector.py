@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import openai
@@ -34,36 +35,43 @@ async def tell(client: openai.AsyncOpenAI) -> Any:
 
 
 def test_a_request_under_way_grows_in_every_pane_until_it_is_cancelled(server: Server) -> None:
+    worker = server.worker()
+
     async def scene() -> None:
         asked = openai.AsyncOpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0)
         telling = asyncio.create_task(tell(asked))
         app = Dashboard(ServerClient(server.url), owns_server=False)
         async with app.run_test(size=(100, 30)) as pilot:
-            while not any(row.state == "decode" for row in app.client.state.requests.values()):
-                await pilot.pause(0.02)
+
+            async def until(condition: Callable[[], Any]) -> None:
+                """Let the worker go on for as long as it takes: it stands still while keys are pressed."""
+                worker.resume()
+                while not condition():
+                    app.draw()
+                    await pilot.pause(0.02)
+                worker.suspend()
+
+            async def grown(look: Callable[[], Any]) -> None:
+                await until(look)
+                before = look()
+                await until(lambda: look() != before)
+
+            await until(lambda: any(row.state == "decode" for row in app.client.state.requests.values()))
             await drawn(app, pilot)
             await pilot.press("enter")
             screen = app.screen
             assert isinstance(screen, InspectorScreen)
             known = screen.inspected
-
-            async def moving(look: Any) -> None:
-                for _ in range(2):
-                    before = look()
-                    while look() == before:
-                        await drawn(app, pilot)
-
-            await moving(lambda: len(known.answer.content))
+            await grown(lambda: len(known.answer.content))
+            await drawn(app, pilot)
             assert known.answer.content[:20] in screen.query_one("#output-text", Pager).text
             await pilot.press("r")
-            await moving(lambda: screen.query_one("#raw-text", TokenPager).spelled.tokens)
+            await grown(lambda: screen.query_one("#raw-text", TokenPager).spelled.tokens)
             await pilot.press("W")
-            await moving(lambda: screen.query_one("#answered-text", Pager).text)
+            await grown(lambda: screen.query_one("#answered-text", Pager).text.count("data: "))
             assert "data: " in screen_text(app)
             await pilot.press("p")
-            await drawn(app, pilot)
-            while not known.prompt.texts:
-                await drawn(app, pilot)
+            await until(lambda: known.prompt.texts)
             text = await drawn(app, pilot)
             assert "fox. 👋" in text  # what came from the cache ends somewhere before
             assert "<|im_start|>assistant" in text
@@ -77,4 +85,7 @@ def test_a_request_under_way_grows_in_every_pane_until_it_is_cancelled(server: S
         await app.client.close()
         await asked.close()
 
-    asyncio.run(asyncio.wait_for(scene(), 60))
+    try:
+        asyncio.run(asyncio.wait_for(scene(), 60))
+    finally:
+        worker.resume()

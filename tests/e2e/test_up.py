@@ -19,8 +19,6 @@ from tests.e2e.terminal import Terminal
 from tests.models.library import in_cache
 
 HELLO = {"model": "default", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 5}
-CLEAN = (b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?1000l")
-"""Alternate screen off, cursor on, mouse off."""
 
 
 @pytest.fixture
@@ -37,9 +35,7 @@ def up(tmp_path: Path, port: int) -> Iterator[Terminal]:
     flags = ["--port", str(port), "--grace", "1", "--max-running", "4"]
     terminal = Terminal([sys.executable, "-m", "mlxtui", "up", *flags], environ)
     yield terminal
-    if terminal.process.poll() is None:
-        terminal.process.kill()
-        terminal.process.wait()
+    terminal.kill()
 
 
 def is_up(port: int) -> bool:
@@ -60,7 +56,7 @@ def test_a_request_is_seen_and_quitting_stops_the_server(up: Terminal, port: int
     up.read_until("leave it running")
     up.press("s")
     assert up.close() == 0
-    assert all(sequence in up.drawn for sequence in CLEAN)
+    assert up.clean
     assert not is_up(port)
 
 
