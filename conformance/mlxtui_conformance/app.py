@@ -23,7 +23,7 @@ from .results import INTERRUPTED, Run
 from .saved import load, save
 from .session import Session
 from .suite import PROFILES, NoSuchCheck, chosen
-from .target import PASSWORD, names_user
+from .target import unfit
 from .visible import visible
 
 UNREAD = 141  # SIGPIPE's, as shells have it
@@ -50,8 +50,8 @@ def main(options: Options, out: TextIO | None = None, err: TextIO | None = None)
             return 0
         if not options.urls or not checks:
             raise Impossible("nothing to check: give a URL and leave some checks")
-        if any(map(names_user, options.urls)):
-            raise Impossible(PASSWORD)
+        if reason := next(filter(None, map(unfit, options.urls)), ""):
+            raise Impossible(reason)
         return _checked(checks, options, out, err)
     except NoSuchCheck as pattern:
         print(f"no check matches {str(pattern)!r}; --list shows them all", file=err)

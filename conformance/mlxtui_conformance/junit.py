@@ -1,7 +1,7 @@
 """Runs become JUnit XML, as CI systems read it. Knows nothing of HTTP.
 
-A failed must is a failure and a target that died an error. All else that is no pass is skipped with its reason, a
-failed should as well. A baseline changes the exit code, never the file: it tells of this run.
+A failed must is a failure and the check during which a target died an error. All else that is no pass is skipped with
+its reason, a failed should as well. A baseline changes the exit code, never the file: it tells of this run.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def _case(result: Result, run: Run, options: Options) -> Xml.Element:
 
 def element(result: Result) -> str:
     """What a verdict that is no pass is called in JUnit."""
-    if result.verdict == Verdict.UNREACHABLE:
+    if result.verdict == Verdict.UNREACHABLE and not result.unrun:
         return "error"
     return "failure" if result.verdict == Verdict.FAIL and result.check.level == Level.MUST else "skipped"
 

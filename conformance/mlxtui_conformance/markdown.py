@@ -28,7 +28,7 @@ def _blocks(run: Run, options: Options) -> Iterator[str]:
         return
     yield f"Model {escaped(run.canary.target.model)}" + "".join(f"; {escaped(w)}" for w in run.canary.warnings)
     yield _figures(run)
-    if troubles := [result for result in run.results if result.verdict != Verdict.PASS]:
+    if troubles := [result for result in run.results if result.verdict != Verdict.PASS and not result.unrun]:
         yield _table(troubles)
     for result in run.of(Verdict.FAIL):
         yield _details(result, run, options)

@@ -23,7 +23,7 @@ from .report import alone, told
 from .results import Result
 from .runner import in_order, run_check
 from .suite import PROFILES, chosen
-from .target import PASSWORD, Limits, Target, base_url, names_user
+from .target import Limits, Target, base_url, unfit
 from .visible import visible
 from .wire import transport
 
@@ -44,8 +44,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if not (config.getoption("base_url") or config.option.help or config.option.collectonly):
         raise pytest.UsageError("--base-url URL names the endpoint to check")
-    if names_user(config.getoption("base_url") or ""):
-        raise pytest.UsageError(PASSWORD.replace("--header", "--conformance-header"))
+    if reason := unfit(config.getoption("base_url") or ""):
+        raise pytest.UsageError(reason.replace(" --", " --conformance-"))
     for level in Level:
         config.addinivalue_line("markers", f"{level.value}: a check of this level")
 

@@ -75,7 +75,7 @@ class TextReport:
         for result in self.early.values():  # those that waited for one that never ended
             self._told(result)
         if run.trouble:
-            self.console.print(Text(run.trouble, style="yellow"))
+            self.console.print(Text(visible(run.trouble), style="yellow"))
         for line in [counted(run)] if self.brief else summary(run):
             self.console.print(line)
 

@@ -52,10 +52,9 @@ class Run:
     @property
     def exit_code(self) -> int:
         """2 when there is no target, it died, or the time was over; 1 when a must failed; 0 when all musts hold."""
-        code = 2 if self.canary is None else exit_code(self.results)
-        if code:
-            return code
-        return INTERRUPTED if self.interrupted else 2 * bool(self.trouble)
+        if self.interrupted:
+            return exit_code(self.results) or INTERRUPTED
+        return 2 if self.trouble else exit_code(self.results)
 
     @property
     def judged(self) -> bool:

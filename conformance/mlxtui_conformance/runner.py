@@ -90,12 +90,26 @@ def _complaint(error: APIResponseValidationError) -> str:
 
 def _dead_or(target: Target, shared: Shared, expected: str, got: str) -> _Found:
     """After silence: a server that still gives a token failed the check, any other is gone."""
-    try:
-        # A refusal is a sign of life as well; a server without cancellation may still be at work on what was given up.
-        first_token(target, shared, max(REVIVE, target.limits.check))
-    except Unusable as gone:
+    if gone := whereabouts(target, shared):
         return _Found(Verdict.UNREACHABLE, "", f"{got}; {gone}")
     return _Found(Verdict.FAIL, expected, got)
+
+
+def whereabouts(target: Target, shared: Shared, until: Deadline | None = None) -> str:
+    """Why a server is taken for gone, or nothing where it answers.
+
+    Raises:
+        TimeIsUp: `until` passed before it was known.
+    """
+    # A server without cancellation may still be at work on what was given up.
+    patience = max(REVIVE, target.limits.check)
+    try:
+        first_token(target, shared, patience if until is None else min(patience, until.left()))
+    except Unusable as gone:
+        if until is not None and until.left() <= 0:
+            raise TimeIsUp from gone
+        return str(gone)
+    return ""  # a refusal is a sign of life as well
 
 
 class TimeIsUp(Exception):

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from .canary import Canary, Unusable, examine
-from .check import Check
+from .check import Check, Verdict
 from .context import Shared
 from .options import Options
 from .results import Result, Run
-from .runner import TimeIsUp, in_order, run
+from .runner import TimeIsUp, in_order, run, whereabouts
 from .target import Limits, Target, base_url
 from .wire import Deadline, transport
 
@@ -44,7 +44,7 @@ class Session:
         wire = transport(self.options.insecure)
         trouble, interrupted = "", False
         try:
-            self._checked(Shared(wire))
+            trouble = self._checked(Shared(wire))
             wire.close()  # not after an interrupt: a check may still be on the wire, and the end of the process ends it
         except Unusable as reason:
             wire.close()
@@ -59,7 +59,8 @@ class Session:
         self.report.finished(done)
         return done
 
-    def _checked(self, shared: Shared) -> None:
+    def _checked(self, shared: Shared) -> str:
+        """All checks; returns what became of a server that is gone by their end."""
         given = self.options
         until = None if given.total is None else Deadline.after(given.total)
         limits = Limits(check=given.timeout)
@@ -68,6 +69,18 @@ class Session:
         self.report.started(self.url, self.canary, in_order(self.checks))
         for news in run(self.checks, self.canary.target, shared, given.concurrency, until):
             self._heard(news)
+        return self._gone(self.canary.target, shared, until)
+
+    def _gone(self, target: Target, shared: Shared, until: Deadline | None) -> str:
+        lost = [result for result in self.results if result.verdict == Verdict.UNREACHABLE]
+        if lost:
+            unrun = sum(result.unrun for result in lost)
+            return f"the server is gone since {lost[0].check.id}; {unrun} checks were not run"
+        last = self.results[-1]
+        if last.verdict != Verdict.FAIL:  # then it lived to give the last answer
+            return ""
+        gone = whereabouts(target, shared, until)
+        return gone and f"the server is gone since {last.check.id}: {gone}"
 
     def _heard(self, news: Check | Result) -> None:
         if isinstance(news, Check):

@@ -35,11 +35,14 @@ class Target:
 
 
 PASSWORD = "a name or password in the URL would be in every report: send it with --header 'Authorization: Basic …'"
+QUERY = "no path can follow a URL's query, and what it holds would be in every report: send a key with --api-key"
 
 
-def names_user(url: str) -> bool:
-    """Whether it holds a name or password (RFC 3986 §3.2.1)."""
-    return re.match(r"([^/?#]*://)?[^/?#]*@", url) is not None
+def unfit(url: str) -> str:
+    """Why a URL is no API root (RFC 3986 §3.2.1, §3.4, §3.5), without a word of it, or nothing."""
+    if re.match(r"([^/?#]*://)?[^/?#]*@", url):
+        return PASSWORD
+    return QUERY if re.search("[?#]", url) else ""
 
 
 def base_url(url: str) -> str:

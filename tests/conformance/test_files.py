@@ -18,7 +18,7 @@ from mlxtui_conformance.suite import CHECKS
 from mlxtui_conformance.target import Target
 from mlxtui_conformance.wire import Exchange
 
-from .fake.hooks import CRASH, chat, dropping, instead, on, path, refusing
+from .fake.hooks import CRASH, Memory, chat, dropping, instead, on, path, refusing
 from .fake.server import Server
 from .ran import flawed, go, go_to
 
@@ -63,6 +63,24 @@ def test_junit_is_red_where_the_exit_code_is(mixed: str, tmp_path: Path) -> None
     assert "curl: curl -isSN" in str(failure.text)
     assert str(cases["discovery.health"][0].get("message")).startswith("should fails: ")
     assert str(cases["chat.n"][0].get("message")).startswith("unsupported: ")
+
+
+def test_checks_that_were_not_run_are_no_errors_of_their_own(server: Server, tmp_path: Path) -> None:
+    def dying(past: dict[str, int], asked: Any, said: Any) -> Any:
+        past["count"] = past.get("count", 0) + 1
+        if past["count"] > 12:
+            raise ConnectionResetError
+        return said
+
+    files = {"junit": tmp_path / "junit.xml", "markdown": tmp_path / "run.md"}
+    assert go(flawed(server, reply=Memory(dying)), **files).code == 2
+    suite = Xml.parse(files["junit"]).getroot().find("testsuite")
+    assert suite is not None
+    assert suite.get("errors") == "2", "the check that saw it go, and the run"
+    assert suite.get("skipped") == str(len(CHECKS) - 5)
+    text = files["markdown"].read_text(encoding="utf-8")
+    assert "the server is gone since models.unknown-code" in text
+    assert text.count("💀") == 1
 
 
 def test_junit_of_a_server_that_is_not_there(tmp_path: Path) -> None:
@@ -164,12 +182,15 @@ def test_a_password_that_a_client_sent_is_not_recorded() -> None:
     assert json.loads(line)["request_headers"] == [["Authorization", "…"], ["accept", "*/*"]]
 
 
-@pytest.mark.parametrize("url", ["https://bob:pw@host/v1", "bob:pw@host", "http://pw@host"])
-def test_a_url_with_a_password_is_refused_before_it_gets_anywhere(url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "url",
+    ["https://bob:pw@host/v1", "bob:pw@host", "http://pw@host", "https://host/v1?key=pw@", "host?pw@", "host/#pw@"],
+)
+def test_a_url_with_a_secret_is_refused_before_it_gets_anywhere(url: str, tmp_path: Path) -> None:
     files = {name: tmp_path / name for name in ("junit", "markdown", "record")}
     ran = go_to(("http://127.0.0.1:9", url), **files)
     assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
-    assert "--header" in ran.err
+    assert ("--header" in ran.err) != ("--api-key" in ran.err)
     assert "pw@" not in ran.err
     assert [*tmp_path.iterdir()] == []
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -23,7 +24,7 @@ from mlxtui_conformance.suite import CHECKS
 from mlxtui_conformance.target import Target
 
 from .conftest import aim
-from .fake.hooks import CRASH, HTML, Memory, calls, chat, dropping, edited, instead, on, path, refusing
+from .fake.hooks import CRASH, HTML, Memory, body, calls, chat, dropping, edited, instead, on, path, refusing
 from .fake.server import Asked, Defect, Said, Server, say
 from .ran import flawed, go
 
@@ -137,6 +138,14 @@ def test_agents_are_more_lenient_than_the_specification(server: Server, shared: 
     assert {verdict for id, verdict in found.items() if id.startswith("agents.")} == {Verdict.PASS}
 
 
+def test_a_number_out_of_range_that_is_answered_is_the_request_shown(server: Server, shared: Shared) -> None:
+    (ranges,) = [check for check in CHECKS if check.id == "errors.ranges"]
+    result = run_check(ranges, aim(server.mount(Defect("one-only", "", request=dropping("n")))), shared)
+    assert result.got == "n=0: 200"
+    assert result.shown is not None
+    assert '"n":0' in result.shown.sent
+
+
 def test_a_failure_shows_the_request_it_is_about(server: Server, shared: Shared) -> None:
     bare = Defect("bare", "", reply=on(lambda a: a.malformed, instead(say(400, {"error": "bad"}))))
     (envelope,) = [check for check in CHECKS if check.id == "errors.envelope"]
@@ -153,6 +162,19 @@ def test_a_server_that_breaks_on_schemas_is_asked_for_a_long_answer_without_one(
     (asked,) = [check for check in CHECKS if check.id == "limits.default-max"]
     target = aim(server.mount(Defect("broken", "", frames=broken)))
     assert run_check(asked, target, shared).verdict == Verdict.PASS
+
+
+def test_an_end_that_no_larger_limit_moves_may_be_that_of_the_context(server: Server, shared: Shared) -> None:
+    def small(asked: Asked, request: Any) -> Any:
+        return {**request, "max_completion_tokens": min(512, request.get("max_completion_tokens", 512))}
+
+    (asked,) = [check for check in CHECKS if check.id == "limits.default-max"]
+    target = replace(aim(server.mount(Defect("small", "", request=on(chat, small)))), context=None)
+    assert run_check(asked, target, shared).verdict == Verdict.INCONCLUSIVE
+    target = replace(
+        aim(server.mount(Defect("default", "", request=lambda a, r: {"max_tokens": 512, **r}))), context=None
+    )
+    assert run_check(asked, target, Shared(shared.transport)).verdict == Verdict.FAIL
 
 
 def loading(past: dict[str, int], asked: Asked, said: Said) -> Said:
@@ -183,7 +205,23 @@ def test_a_server_that_dies_on_the_way_ends_with_2(server: Server) -> None:
     ran = go(flawed(server, reply=Memory(dying)))
     assert ran.code == 2
     assert ran.out.count("! unreachable") == 1, "one line for the check that saw it go"
+    assert f"the server is gone since models.unknown-code; {len(CHECKS) - 5} checks were not run" in ran.out
     assert "unreachable" in ran.out.splitlines()[-4]
+
+
+def test_a_server_that_dies_of_the_last_check_is_told(server: Server) -> None:
+    """The check sees a stream that just ends; that nobody is there any more is seen by looking once again."""
+
+    def dying(past: dict[str, bool], asked: Asked, said: Said) -> Said:
+        if past.get("dead"):
+            raise ConnectionResetError
+        past["dead"] = bool(body(asked).get("logit_bias"))
+        return replace(said, frames=()) if past["dead"] else said
+
+    ran = go(flawed(server, reply=Memory(dying)), select=("models.list", "errors.mid-stream"))
+    assert ran.code == 2
+    assert "✗ fail         must   errors.mid-stream" in ran.out
+    assert "the server is gone since errors.mid-stream: http" in ran.out
 
 
 def test_a_check_that_runs_out_of_time_fails_and_the_run_goes_on(server: Server, shared: Shared) -> None:

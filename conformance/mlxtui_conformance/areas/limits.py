@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..check import Inconclusive, Level, Unsupported, check
+from ..check import Fail, Inconclusive, Level, Unsupported, check
 from ..context import Context
 from ..schema import lengthy, strict_format
 from ..shapes import JsonObject, accepted, cooperation, dig, offered, refused, require
@@ -229,21 +229,24 @@ def default_max(ctx: Context) -> None:
     if deltas > AMPLE:
         return
     cooperation(joined(chunks(got)).finish == "length", f"the model stopped by itself before {AMPLE} deltas")
-    require(False, "an answer that is not cut off", f"finish_reason length after {deltas} deltas")
+    if ctx.target.context is None:
+        more = _at_length(ctx, request | {"max_completion_tokens": 4 * AMPLE}, deltas)
+        cooperation(more.body.count(b"data:") > deltas, "a larger limit changes nothing: the context may end there")
+    raise Fail("an answer that is not cut off", f"finish_reason length after {deltas} deltas", got.exchange)
 
 
-def _at_length(ctx: Context, request: JsonObject) -> Streamed:
-    """The first so many deltas of a long answer, or all of a short one."""
+def _at_length(ctx: Context, request: JsonObject, enough: int = AMPLE) -> Streamed:
+    """Somewhat more than so many deltas of a long answer, or all of a short one."""
     deadline = ctx.recorder.deadline
     raw = b""
     with ctx.raw.stream("POST", ctx.url(CHAT), json=request) as response:
         for part in response.iter_raw():
             raw += part
             deltas = raw.count(b"data:")
-            if deltas > AMPLE:
+            if deltas > enough:
                 break
             cooperation(deadline.left() > deadline.seconds / 2, f"{deltas} deltas took half of the check's time")
-    return Streamed(response.status_code, response.headers, raw)
+    return Streamed(response.status_code, response.headers, raw, response.request.extensions.get("exchange"))
 
 
 @check("limits.max-beyond-context", Level.SHOULD, "practice: agents send one large number for all")

@@ -52,6 +52,11 @@ def json_object(ctx: Context) -> None:
     against = formatted(ctx, {"type": "json_object"}, "Say hello in plain words. Don't answer in JSON.")
     got = _spoken(said(offered(ctx.post(CHAT, against), "json_object").json()))
     require(got.content.lstrip().startswith("{"), "an object though the prompt is against it", repr(got.content))
+    # A weak model takes the word for the wish; a prompt without it may be refused, as OpenAI does.
+    unasked = ctx.post(CHAT, formatted(ctx, {"type": "json_object"}))
+    if not refuses(unasked):
+        got = _spoken(said(accepted(unasked, "json_object").json()))
+        require(got.content.lstrip().startswith("{"), "an object though nothing asks for one", repr(got.content))
     request = formatted(ctx, {"type": "json_object"}, f"{COUNT} Answer in JSON.")
     got = _spoken(said(accepted(ctx.post(CHAT, request), "json_object").json()))
     require(got.content.lstrip().startswith("{"), "an object from the first character on", repr(got.content))

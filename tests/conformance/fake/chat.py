@@ -203,7 +203,10 @@ def logprobs(request: Json, drawn: list[str]) -> Json | None:
 
 
 def _top(token: str, request: Json) -> list[Json]:
-    return [_figure(token if rank == 0 else f"{token}{rank}", -0.25 - rank) for rank in range(request["top_logprobs"])]
+    return [
+        _figure(token if rank == 0 else f"{token}{rank}", -0.25 - rank)
+        for rank in range(request.get("top_logprobs") or 0)
+    ]
 
 
 def _figure(token: str, logprob: float) -> Json:

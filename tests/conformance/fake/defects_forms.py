@@ -132,10 +132,14 @@ def late_form(asked: Asked, request: Any) -> Any:
     return {**request, "response_format": None} if isinstance(request, dict) and request.get("stream") else request
 
 
+def obliging(asked: Asked, answer: Json) -> Any:
+    """A model that answers in JSON wherever the prompt has the word, though nobody holds it to that."""
+    return content(lambda t: '{"hello": "you"}' if "JSON" in text_of(body(asked)) else t)(asked, answer)
+
+
 STRUCTURED = (
-    Defect(
-        "object-ignored", "structured.json-object", request=dropping("response_format")
-    ),  # the model obeys by itself
+    Defect("object-ignored", "structured.json-object", request=dropping("response_format")),
+    Defect("object-by-chance", "structured.json-object", request=dropping("response_format"), completion=obliging),
     Defect(
         "object-fenced",
         "structured.json-object",
