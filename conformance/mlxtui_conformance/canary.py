@@ -55,7 +55,8 @@ def examine(aimed: Target, shared: Shared, model: str | None, warmup: float) -> 
     if refusal.startswith("503"):
         raise Unusable(f"{target.base} is not ready: {refusal}")
     if refusal and not listed and model is None:
-        raise Unusable(f"{target.base} lists no model; name one with --model ({refusal})")
+        hint = "name one with --model, or give the API root that /chat/completions follows"
+        raise Unusable(f"{target.base} lists no model; {hint} ({refusal})")
     warnings = (
         (not listed and model is None, "no model is listed; asking for 'default'"),
         (nonsense == 200, "a nonsense path is answered with 200: what looks present may not be"),
@@ -85,7 +86,7 @@ def first_token(target: Target, shared: Shared, patience: float) -> str:
         except httpx2.TransportError as error:
             why = _why(error, target, patience)
             raise Unusable(f"{target.base}{CHAT} is not answered: {why}") from error
-    return "" if reply.status == 200 else reply.brief
+    return "" if reply.status == 200 and reply.media != "text/html" else reply.brief  # a page is no answer
 
 
 def _answer(target: Target, shared: Shared, patience: float, method: str, path: str) -> Reply:

@@ -42,9 +42,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if not (config.getoption("base_url") or config.option.help or config.option.collectonly):
+    url = config.getoption("base_url")
+    if not (url or config.option.help or config.option.collectonly):
         raise pytest.UsageError("--base-url URL names the endpoint to check")
-    if reason := unfit(config.getoption("base_url") or ""):
+    if url and (reason := unfit(url)):
         raise pytest.UsageError(reason.replace(" --", " --conformance-"))
     for level in Level:
         config.addinivalue_line("markers", f"{level.value}: a check of this level")

@@ -39,10 +39,24 @@ QUERY = "no path can follow a URL's query, and what it holds would be in every r
 
 
 def unfit(url: str) -> str:
-    """Why a URL is no API root (RFC 3986 §3.2.1, §3.4, §3.5), without a word of it, or nothing."""
+    """Why a URL is no API root (RFC 3986 §3.2, §3.4, §3.5), without a secret that is in it, or nothing."""
     if re.match(r"([^/?#]*://)?[^/?#]*@", url):
         return PASSWORD
-    return QUERY if re.search("[?#]", url) else ""
+    if re.search("[?#]", url):
+        return QUERY
+    return (
+        ""
+        if re.fullmatch(r"\S+", url) and _names_host(url)
+        else f"{url!r} is no URL of a server: give http://host:port"
+    )
+
+
+def _names_host(url: str) -> bool:
+    try:
+        address = urlsplit(base_url(url))
+        return bool(address.hostname) and address.port != 0
+    except ValueError:  # brackets or a port that are none
+        return False
 
 
 def base_url(url: str) -> str:

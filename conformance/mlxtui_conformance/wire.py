@@ -74,9 +74,10 @@ class Reply:
 
     @property
     def brief(self) -> str:
-        """Status, media type and the start of the body, on one line."""
+        """Status, where it redirects to, media type and the start of the body, on one line."""
         text = self.body[:300].decode("utf-8", "replace").replace("\n", "⏎")
-        return f"{self.status} {self.media or '(no content-type)'} {text}".rstrip()
+        goal = f" to {self.headers['location']}" if "location" in self.headers else ""
+        return f"{self.status}{goal} {self.media or '(no content-type)'} {text}".rstrip()
 
     def json(self) -> Any:
         try:

@@ -22,7 +22,7 @@ from mlxtui_conformance.options import Options
 
 from .fake.hooks import CRASH, on, path
 from .fake.server import Asked, Said, Server, say
-from .ran import Ran, flawed, go
+from .ran import Ran, flawed, go, go_to
 
 Talk = Callable[[socket.socket], None]
 
@@ -180,6 +180,26 @@ def over_tls(file: Path) -> Iterator[str]:
         yield f"https://127.0.0.1:{listening.server_port}"
         listening.shutdown()
         thread.join()
+
+
+@pytest.mark.parametrize(
+    "url", ["", "http://", "/v1", "::1", "http://[::1:9", "127.0.0.1:port", "127.0.0.1:99999", "http://a b", "host\n"]
+)
+def test_what_is_no_url(url: str) -> None:
+    assert one_line(go_to((url,))) == f"{url!r} is no URL of a server: give http://host:port\n"
+
+
+def test_a_web_page_is_no_api(server: Server) -> None:
+    page = Said(200, b"<html>Welcome</html>", "text/html")
+    base = flawed(server, reply=lambda asked, said: page)
+    told = one_line(go(base))
+    assert "lists no model; name one with --model, or give the API root" in told
+    assert "(200 text/html <html>Welcome</html>)" in told
+
+
+def test_a_redirect_is_told_with_its_goal(server: Server) -> None:
+    moved = Said(308, b"", "text/plain", {"location": "https://elsewhere/v1"})
+    assert "308 to https://elsewhere/v1" in one_line(go(flawed(server, reply=lambda asked, said: moved)))
 
 
 def test_a_certificate_nobody_signed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
