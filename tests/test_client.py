@@ -215,6 +215,47 @@ def test_an_answer_grows_while_it_streams() -> None:
     run(scene())
 
 
+@pytest.mark.parametrize(
+    "output",
+    [
+        "said",
+        [],
+        {"content": ["a"]},
+        {"tool_calls": 3},
+        {"tool_calls": ["f"]},
+        {"tool_calls": [{"arguments": {"a": 1}}]},
+    ],
+    ids=str,
+)
+def test_an_output_of_another_shape_is_a_sentence_too(output: Any) -> None:
+    with pytest.raises(ValueError, match="not an answer of this version of mlxtui"):
+        Answer.from_json(output)
+
+
+@pytest.mark.parametrize(
+    "delta",
+    [
+        "text",
+        {"channel": "content", "text": 3},
+        {"channel": "tool", "index": "first", "text": ""},
+        {"channel": "tool", "index": [1], "name": "f"},
+        {"channel": "tool", "index": 0, "name": {"f": 1}},
+    ],
+    ids=str,
+)
+def test_a_delta_of_another_shape_is_a_sentence_too(delta: Any) -> None:
+    async def scene() -> None:
+        async with FakeServer() as server, client_of(server) as client:
+            server.deltas["x"] = asyncio.Queue()
+            server.deltas["x"].put_nowait(delta)
+            async with aclosing(client.output("x")) as answers:
+                await anext(answers)
+                with pytest.raises(ServerUnreachable, match="not an answer of this version of mlxtui"):
+                    await anext(answers)
+
+    run(scene())
+
+
 MODEL: dict[str, Any] = {"id": "m", "name": "m", "source": "hub", "path": "/m", "size_bytes": 1, "weights_bytes": 1}
 MODEL |= {"architecture": "", "quantisation": "", "context_length": None, "fit": "fits"}
 HIT: dict[str, Any] = {"id": "m", "weights_bytes": 0, "fit": None, "downloads": 0, "updated": ""}

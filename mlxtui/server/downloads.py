@@ -106,7 +106,7 @@ async def ask_hub(text: str) -> list[object]:
     """What `mlxtui models search` finds, as it prints it.
 
     Raises:
-        Unavailable: offline, or the Hub does not answer.
+        Unavailable: offline, the Hub does not answer, or what answers is not our search.
     """
     process = await _spawn("search", text)
     try:
@@ -115,7 +115,9 @@ async def ask_hub(text: str) -> list[object]:
         await _end(process)
     if process.returncode:
         raise Unavailable(_complaint(complaints) or "the search failed", code="hub_unavailable")
-    hits: list[object] = json.loads(found)
+    hits = _parsed(found)
+    if not isinstance(hits, list):
+        raise Unavailable(f"what the search printed is no list of models: {_quoted(found)}", code="hub_unavailable")
     return hits
 
 
@@ -139,13 +141,22 @@ def _said(line: bytes) -> dict[str, Any]:
     """Raises:
     ValueError: it is not what our child prints.
     """
-    try:
-        said = json.loads(line)
-    except ValueError:
-        said = None
+    said = _parsed(line)
     if not isinstance(said, dict):
-        raise ValueError(repr(safe_line(line.decode(errors="replace").strip(), 200)))
+        raise ValueError(_quoted(line))
     return said
+
+
+def _parsed(printed: bytes) -> Any:
+    """None: it is no JSON."""
+    try:
+        return json.loads(printed)
+    except ValueError:
+        return None
+
+
+def _quoted(printed: bytes) -> str:
+    return repr(safe_line(printed.decode(errors="replace").strip(), 200))
 
 
 def _complaint(stderr: bytes) -> str:

@@ -49,7 +49,7 @@ class Inspected:
                         if not self.body.get("in_force"):
                             await self._tell()
                 await self._tell()
-        except MlxtuiError as error:
+        except (MlxtuiError, ValueError) as error:
             self.trouble["body"] = str(error)
         self.live = False
 
@@ -89,7 +89,7 @@ class Inspected:
         """For who wants a copy of everything, as of now."""
         try:
             await self._tell()
-        except MlxtuiError as error:
+        except (MlxtuiError, ValueError) as error:
             self.trouble["body"] = str(error)
         for what in ("prompt", "raw", "wire"):
             await self.look(what, row, now)

@@ -223,6 +223,27 @@ def test_the_hub_is_searched_for_the_dashboard(hub: FakeHub, monkeypatch: pytest
     long(main())
 
 
+@pytest.mark.parametrize(
+    ("printed", "told"), [("Warming up...", "'Warming up...'"), ("", "''"), ('{"models": []}', "'{\"models\": []}'")]
+)
+def test_a_search_that_prints_no_list_says_what_it_printed(
+    printed: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An interpreter can be wrapped by something that talks."""
+    wrapper = tmp_path / "python"
+    wrapper.write_text(f"#!/bin/sh\necho '{printed}'\n")
+    wrapper.chmod(0o700)
+
+    async def main() -> None:
+        async with serving() as served, served.http() as http:
+            monkeypatch.setattr("sys.executable", str(wrapper))
+            answer = await http.get(f"{MODELS}/search?q=qwen")
+            assert_error(answer, 503, None, "hub_unavailable")
+            assert answer.json()["error"]["message"] == f"what the search printed is no list of models: {told}"
+
+    run(main())
+
+
 def test_only_so_many_searches_run_at_once(hub: FakeHub) -> None:
     hub.stall_searches = True
 

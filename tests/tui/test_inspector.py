@@ -134,6 +134,21 @@ def test_a_wire_told_in_another_way_is_trouble_and_no_end(response: Any) -> None
     play(scene())
 
 
+def test_an_output_told_in_another_way_is_trouble_and_no_end() -> None:
+    async def scene() -> None:
+        async with FakeServer() as server:
+            server.bodies["a1f301"] = inspected(True, tool_calls=["get_weather"])
+            client = StillClient()
+            client._http.base_url = server.url  # type: ignore[assignment]
+            async with dashboard(client, size=(140, 36)) as (app, pilot):
+                await pilot.press("enter")
+                assert "not an answer of this version" in await settled(app, pilot)
+                await pilot.press("e")
+                assert "to a file?" in await settled(app, pilot)
+
+    play(scene())
+
+
 LONG = "\n".join(f"line {n} " + "word " * 40 for n in range(3_000))
 
 
