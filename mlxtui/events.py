@@ -168,7 +168,8 @@ class EngineStep:
 class RequestFinished:
     """The one last event of every request. `status` is the HTTP status (499: the client left, or it was cancelled).
 
-    `ttft` and `total` in seconds since RequestReceived; `ttft` None when no token came.
+    `ttft` and `total` in seconds since RequestReceived; `ttft` None when no token came. `per_token`: mean seconds
+    between two tokens of one choice, None when none had a second one.
     """
 
     t: float
@@ -182,6 +183,7 @@ class RequestFinished:
     reasoning_tokens: int
     ttft: float | None
     total: float
+    per_token: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

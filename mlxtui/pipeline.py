@@ -154,7 +154,7 @@ class Run:
         self._clock = clock
         self._begun = clock()
         self._prefill_begun: float | None = None
-        self._first_token: float | None = None
+        self._spans: dict[int, tuple[float, float]] = {}  # when the first and the last token of each choice came
         self._prompt_tokens: dict[int, int] = {}
         self._cached_tokens: dict[int, int] = {}
         self._miss: Miss | None = None
@@ -192,16 +192,18 @@ class Run:
 
     @property
     def timings(self) -> Timings:
-        now = self._clock()
+        now, spans = self._clock(), self._spans.values()
+        later = sum(self._choices[index].tokens - 1 for index in self._spans)
         return Timings(
             queued=(self._prefill_begun or now) - self._begun,
-            ttft=self._first_token and self._first_token - self._begun,
+            ttft=min(first for first, _ in spans) - self._begun if spans else None,
             total=now - self._begun,
+            per_token=sum(last - first for first, last in spans) / later if later else None,
         )
 
     def prioritise(self, priority: Priority) -> bool:
         """Let its jobs go first or last from now on; False when the answer has begun, which is too late for that."""
-        if self._first_token is not None:
+        if self._spans:
             return False
         self.priority = priority
         for index in range(self._expected):
@@ -287,8 +289,9 @@ class Run:
         choice = self._choices[index]
         if choice.finish:
             return []
-        if piece.tokens and self._first_token is None:
-            self._first_token = self._clock()
+        if piece.tokens:
+            now = self._clock()
+            self._spans[index] = (self._spans.get(index, (now,))[0], now)
         deltas = await choice.read(piece)
         if choice.finish:
             deltas.append(Finish(choice.finish, self.usage, self.timings, index))

@@ -64,8 +64,8 @@ class Totals:
         self.duration.add(event.total)
         if event.ttft is not None:
             self.first_token.add(event.ttft)
-            if event.completion_tokens > 1:
-                self.next_token.add((event.total - event.ttft) / (event.completion_tokens - 1))
+        if event.per_token is not None:
+            self.next_token.add(event.per_token)
 
     def to_json(self) -> dict[str, Any]:
         """Histograms without their bounds: both sides know them."""

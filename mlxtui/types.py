@@ -176,11 +176,15 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Seconds from the arrival of the request; `ttft` is None when no token came."""
+    """Seconds from the arrival of the request; `ttft` is None when no token came.
+
+    `per_token` is the mean time between two tokens of one choice, over all choices; None when none had a second.
+    """
 
     queued: float = 0.0
     ttft: float | None = None
     total: float = 0.0
+    per_token: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -228,6 +228,7 @@ class Exchange:
                 reasoning_tokens=usage.reasoning_tokens,
                 ttft=timings.ttft,
                 total=timings.total,
+                per_token=timings.per_token,
             )
         )
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
+from mlxtui.engine.interface import Job
+from mlxtui.engine.replay import ReplayEngine
+from mlxtui.events import RequestFinished
+from mlxtui.pipeline import Pipeline, Run
+from mlxtui.settings import Settings
 from mlxtui.totals import DURATION, Histogram, Totals
+from mlxtui.types import Message, Request
 from tests.server.serving import CHAT, HELLO, run, serving
 
 
@@ -37,6 +44,35 @@ def test_what_clients_were_told_is_what_prometheus_reads() -> None:
             assert got["mlxtui_requests_live", "decode"] == 0
 
     run(main())
+
+
+def test_the_time_per_token_is_one_stream_s_however_many_choices_run_at_once() -> None:
+    now = 0.0
+    together = asyncio.Barrier(2)
+
+    async def a_second_each(job: Job, number: int, dt: float) -> None:
+        nonlocal now
+        await together.wait()
+        now = float(number)
+
+    async def main() -> None:
+        engine = ReplayEngine.scripted(("one", " two", " three"), pace=a_second_each)
+        await engine.start()
+        run = Run(Pipeline(engine, Settings()), "a", Request("m", (Message("user", "count"),), n=2), lambda: now)
+        assert run.timings.per_token is None
+        async for _ in run.deltas():
+            pass
+        assert run.usage.completion_tokens == 6
+        assert run.timings.per_token == 1.0
+
+    run(main())
+
+
+def test_a_request_counts_once_for_the_time_per_token_if_it_had_two() -> None:
+    totals = Totals()
+    for per_token in (None, 0.05):
+        totals.count("chat", RequestFinished(1.0, "a", 200, "stop", None, 9, 0, 6, 0, 0.3, 1.0, per_token))
+    assert (sum(totals.next_token.counts), totals.next_token.sum) == (1, 0.05)
 
 
 @given(st.lists(st.floats(0, 200)))
