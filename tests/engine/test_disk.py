@@ -95,7 +95,7 @@ def test_told_dropped_and_forgotten(models: Models, tmp_path: Path) -> None:
     answer = told(tier.cache, tier.disk, AskCache(1))
     assert isinstance(answer, CacheTold)
     (kept,) = answer.cache.entries
-    assert (kept.where, kept.tokens, kept.opening, kept.root) == ("disk", 154, "Hello", "c0de")
+    assert (kept.where, kept.tokens, kept.opening, kept.root) == ("disk", 153, "Hello", "c0de")
     assert answer.cache.disk_bytes > 150 * models("plain").info.kv_bytes_per_token
     dropped = told(tier.cache, tier.disk, AskCache(2, "drop", kept.id))
     assert isinstance(dropped, CacheTold)

@@ -16,6 +16,7 @@ from mlxtui.engine.worker.figures import Asked, Figure, Figures
 from mlxtui.engine.worker.guides import Guides
 from mlxtui.engine.worker.penalties import Penalties
 from mlxtui.engine.worker.prefill import merge
+from mlxtui.engine.worker.room import make_room
 from mlxtui.engine.worker.sampling import Sampler
 from mlxtui.engine.worker.slot import Slot
 from mlxtui.engine.worker.speculative import Draft, check, told
@@ -42,6 +43,7 @@ class Batch:
         self._pending: Any = None  # (n,) the tokens to be fed next, possibly still being computed
         self._figures: Figures | None = None  # of those tokens
         self._steps = 0
+        self._unfed = 0  # tokens at the end of each slot's that are not in its cache
         self._compose()
 
     def join(self, slots: Sequence[Slot]) -> None:
@@ -76,7 +78,7 @@ class Batch:
         self._merged = True
 
     def leave(self, gone: Collection[Slot]) -> None:
-        """Drop slots; take their caches with `extract` first."""
+        """Drop slots; take their caches with `held` first."""
         keep = [i for i, slot in enumerate(self.slots) if slot not in gone]
         if len(keep) == len(self.slots):
             return
@@ -84,7 +86,7 @@ class Batch:
             self.dissolve()
             return
         if len(keep) == 1:
-            self._caches, self._merged = self.extract(self.slots[keep[0]]), False
+            self._caches, self._merged = self._extract(self.slots[keep[0]]), False
         else:
             for cache in self._caches:
                 cache.filter(keep)
@@ -92,16 +94,15 @@ class Batch:
         self.slots = [self.slots[i] for i in keep]
         self._compose()
 
-    def extract(self, slot: Slot) -> list[Any]:
-        """A plain cache of this slot's tokens, lazy: see `PrefixCache.store`."""
+    def held(self, slot: Slot) -> tuple[list[Any], int]:
+        """A plain cache, lazy (see `PrefixCache.store`), and how many of this slot's tokens are in it."""
+        return self._extract(slot), len(slot.tokens) - self._unfed
+
+    def _extract(self, slot: Slot) -> list[Any]:
         if not self._merged:
             return self._caches
         row = self.slots.index(slot)
         return [cache.extract(row) for cache in self._caches]
-
-    def held(self, slot: Slot) -> tuple[list[Any], int] | None:
-        """A plain cache, lazy, and how many tokens are in it; None: this slot is not in the batch."""
-        return (self.extract(slot), len(slot.tokens)) if slot in self.slots else None
 
     def settle(self) -> None:
         """Wait for the step in flight, so that what is timed next is timed alone."""
@@ -111,7 +112,7 @@ class Batch:
     def dissolve(self) -> list[Slot]:
         """Empty the batch whatever state it is in; returns the slots that were in it."""
         slots, self.slots = self.slots, []
-        self._caches, self._merged, self._pending, self._figures = [], False, None, None
+        self._caches, self._merged, self._pending, self._figures, self._unfed = [], False, None, None, 0
         return slots
 
     def step(self) -> Iterable[Drawn]:
@@ -135,6 +136,10 @@ class Batch:
     def _step(self) -> list[Drawn]:
         """Start computing the next tokens, then wait for and return those that the last step started."""
         fed, figures = self._pending, self._figures
+        if all(slot.joined and slot.generated + 1 >= slot.prompt.max_new for slot in self.slots):
+            self._unfed = 1  # the last tokens of all of them: nobody asks what would follow
+            return self._arrived(cast(list[int], fed.tolist()), figures.read() if figures else {})
+        make_room(self._caches, len(self._caches))  # the last of the layers has its turn in time
         logits = raw = self._module(fed[:, None], cache=self._caches)[:, -1, :]
         if self._penalties:
             logits = self._penalties(logits, fed)

@@ -7,11 +7,13 @@ below some hundred tokens a pass costs what it costs to read the weights, howeve
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from math import inf
 from typing import Any
 
 import mlx.core as mx
 from mlx_lm.models.cache import BatchKVCache, KVCache
 
+from mlxtui.engine.worker.room import make_room
 from mlxtui.engine.worker.slot import Slot
 
 _SMALLEST, _LARGEST = 4, 2048  # tokens: with fewer a long prompt would never be done
@@ -33,7 +35,12 @@ class Prefiller:
 
         With `whole` the chunk is as long as it takes to be fast per token, whatever it takes.
         """
-        chunk = self._chunk(seconds, whole)
+        room = self._room(slot, inf if whole else seconds / 2)
+        if room > seconds / 2 and not whole:
+            return room
+        chunk = self._chunk(seconds - room, whole)
+        if not whole and not slot.done and chunk < slot.ahead:
+            chunk = max(_SMALLEST, chunk // 2)  # it allocates the cache, and the speed is another prompt's
         count = min(slot.ahead, slot.until_mark, chunk)
         began = self._clock()
         self._module(mx.array(slot.tokens[slot.done : slot.done + count])[None], cache=slot.caches)
@@ -41,7 +48,18 @@ class Prefiller:
         slot.done += count
         if count >= _LARGEST // 4:
             mx.clear_cache()
-        return self._took(began, count, telling=count == chunk)
+        return room + self._took(began, count, telling=count == chunk)
+
+    def _room(self, slot: Slot, seconds: float) -> float:
+        """Make some for the rest of the prompt where it lacks, for about this long; returns the seconds it took."""
+        took = 0.0
+        while took < seconds:
+            began = self._clock()
+            if not make_room(slot.caches, slot.ahead):
+                break
+            mx.eval([cache.state for cache in slot.caches])
+            took += self._clock() - began
+        return took
 
     def is_short(self, slot: Slot) -> bool:
         """Whether it is better off in a shared pass."""

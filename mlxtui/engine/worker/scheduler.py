@@ -24,6 +24,7 @@ from mlxtui.engine.worker.batch import Batch, Drawn
 from mlxtui.engine.worker.cache.keys import key_of
 from mlxtui.engine.worker.cache.prefix import Found, PrefixCache, forked
 from mlxtui.engine.worker.figures import logprob
+from mlxtui.engine.worker.lanes import Lanes, most_padding
 from mlxtui.engine.worker.memory import Memory
 from mlxtui.engine.worker.model import Model
 from mlxtui.engine.worker.prefill import Prefiller
@@ -63,7 +64,8 @@ class Scheduler:
         self._ready: deque[Slot] = deque()
         self._held: deque[Slot] = deque()  # what their prompts begin with is just being prefilled for another slot
         self._cuttable = model.cuttable
-        self._batch = Batch(model.module, model.vocab, model.draft and Draft(model.draft))
+        draft = model.draft and Draft(model.draft)
+        self._running = Lanes(lambda: Batch(model.module, model.vocab, draft), most_padding(model.info))
         self._prefiller = Prefiller(model.module, clock)
         self._clock, self._pace = clock, 0.0  # seconds that the last decode step took
         self._memory = Memory(memory_limit, model.info.weights_bytes, model.slot_bytes, model.info.kv_bytes_per_token)
@@ -95,7 +97,7 @@ class Scheduler:
             for slot in [slot for slot in line if slot.id == job]:
                 line.remove(slot)
                 self.cache.store(slot.tokens[: slot.done], slot.caches, slot.prompt.origin)
-        running = [slot for slot in self._batch.slots if slot.id == job]
+        running = [slot for slot in self._running.slots if slot.id == job]
         for slot in running:
             slot.finished = True
         self._attempt(lambda: self._retire(running))
@@ -109,7 +111,7 @@ class Scheduler:
         self._fill_slots()
         waited, prefilling = 0.0, bool(self._prefilling)
         if prefilling:
-            waited = self._timed(self._batch.settle)
+            waited = self._timed(self._running.settle)
             self._prefill()
         self._release()
         if not self._gathers(prefilling):
@@ -124,7 +126,7 @@ class Scheduler:
 
     @property
     def _active(self) -> list[Slot]:
-        return [*self._held, *self._prefilling, *self._ready, *self._batch.slots]
+        return [*self._held, *self._prefilling, *self._ready, *self._running.slots]
 
     def _fill_slots(self) -> None:
         """Waiting prompts take free slots in turn, as far as their KV caches fit beside the others'."""
@@ -169,10 +171,11 @@ class Scheduler:
 
     def _copied(self, slot: Slot) -> Found | None:
         """A copy of what a live slot has of this prompt, if that is more than the prefix cache has."""
-        near = kin.source(slot, [*self._prefilling, *self._ready, *self._batch.slots], self._cuttable)
+        near = kin.source(slot, [*self._prefilling, *self._ready, *self._running.slots], self._cuttable)
         if near is None or not near.shared or near.shared <= self.cache.known(slot.tokens[:-1]):
             return None
-        whole, length = self._batch.held(near.slot) or (near.slot.caches, near.slot.done)
+        running = near.slot in self._running.slots
+        whole, length = self._running.held(near.slot) if running else (near.slot.caches, near.slot.done)
         caches = forked(whole, length - near.shared)
         return Found(caches, near.shared, None) if caches else None
 
@@ -192,7 +195,7 @@ class Scheduler:
                 left -= self._prefill_alone(slot, left)
 
     def _budget(self) -> float:
-        if not self._batch.slots:
+        if not self._running.slots:
             return _ALONE
         if sum(map(self._prefiller.is_short, self._prefilling)) < _MANY:
             return min(max(_LEAST, _BUSY * self._pace), _MOST)
@@ -201,26 +204,30 @@ class Scheduler:
     def _gathers(self, prefilled: bool) -> bool:
         """Whether what is ready waits for a step: a rush on an idle engine is decoded as one batch, as a batch that
         fills slowly is dear. Who comes during the last prefill still belongs to it."""
-        rush = prefilled and not self._batch.slots and all(map(self._prefiller.is_short, self._prefilling))
+        rush = prefilled and not self._running.slots and all(map(self._prefiller.is_short, self._prefilling))
         self._gathered = self._gathered + 1 if rush else 0
         return 0 < self._gathered < _GATHER
 
     def _prefill_alone(self, slot: Slot, seconds: float) -> float:
+        if not slot.ahead:
+            self._ready.append(slot)
+            return seconds
         took = 0.0
         try:
-            if slot.ahead:
-                took = self._prefiller.feed(slot, seconds, whole=not self._batch.slots)
+            took = self._prefiller.feed(slot, seconds, whole=not self._running.slots)
             self._progress(slot)
         except Exception as error:
             self._fail(slot, error)
         else:
-            (self._prefilling if slot.ahead else self._ready).append(slot)
+            # A long one's first pass in the batch takes as long as a chunk: running streams wait for one of both.
+            done = not slot.ahead and (self._prefiller.is_short(slot) or not self._running.slots)
+            (self._ready if done else self._prefilling).append(slot)
         return took
 
     def _prefill_together(self, slots: list[Slot], seconds: float) -> float:
         if not self._sharing:
             return 0.0
-        together = self._prefiller.companions(slots, seconds, whole=not self._batch.slots)
+        together = self._prefiller.companions(slots, seconds, whole=not self._running.slots)
         if not together:
             return 0.0
         try:
@@ -247,28 +254,28 @@ class Scheduler:
         suspects = [slot for slot in self._active if slot.suspect]
         if not suspects:
             joining = list(self._ready)
-        elif any(slot.suspect for slot in self._batch.slots):
+        elif any(slot.suspect for slot in self._running.slots):
             return
         else:
             joining = [slot for slot in self._ready if slot.suspect][:1]
         for slot in joining:
             self._ready.remove(slot)
-        self._batch.join(joining)
+        self._running.join(joining)
 
     def _decode(self) -> None:
-        if not self._batch.slots:
+        if not self._running.slots:
             return
-        for drawn in self._batch.step():
+        for drawn in self._running.step():
             drawn.slot.suspect = False
             try:
                 self._emit(drawn)
             except Exception as error:
                 drawn.slot.failure = error
-        broken = [slot for slot in self._batch.slots if slot.failure and not slot.finished]
+        broken = [slot for slot in self._running.slots if slot.failure and not slot.finished]
         for slot in broken:
             slot.finished = True
             self._fail(slot, slot.failure)
-        self._retire([slot for slot in self._batch.slots if slot.finished])
+        self._retire([slot for slot in self._running.slots if slot.finished])
 
     def _emit(self, drawn: Drawn) -> None:
         slot, token, figure = drawn
@@ -283,15 +290,16 @@ class Scheduler:
         """Free the slots of finished jobs and keep their caches."""
         for slot in slots:
             if slot.failure is None and slot.joined:
-                self.cache.store(slot.tokens, self._batch.extract(slot), slot.prompt.origin)
-        self._batch.leave(slots)
+                caches, length = self._running.held(slot)
+                self.cache.store(slot.tokens[:length], caches, slot.prompt.origin)
+        self._running.leave(slots)
 
     def _attempt(self, action: Callable[[], None]) -> None:
         """Run a change of the batch. If it breaks, the batch is lost: find who is to blame and restart the others."""
         try:
             action()
         except Exception as error:
-            slots = [slot for slot in self._batch.dissolve() if not slot.finished]
+            slots = [slot for slot in self._running.dissolve() if not slot.finished]
             suspects = [slot for slot in slots if slot.suspect] or slots
             if len(suspects) == 1:
                 self._fail(suspects[0], error)
@@ -317,7 +325,7 @@ class Scheduler:
 
     def _report(self) -> StepReport:
         stats = Stats(
-            running=len(self._batch.slots),
+            running=len(self._running.slots),
             prefilling=len(self._prefilling) + len(self._ready) + len(self._held),
             queued=len(self._waiting),
             active_bytes=mx.get_active_memory(),

@@ -73,7 +73,10 @@ class PrefixCache:
         if best is None:
             return Found(make_prompt_cache(self._module), 0, parting)
         caches = copy.deepcopy(self._use(best, origin).caches)
-        _shorten(caches, (len(best) - longest) // WIDTH)
+        trim_prompt_cache(caches, (len(best) - longest) // WIDTH)
+        for cache in caches:
+            if type(cache) is KVCache:
+                _view(cache)
         return Found(caches, longest // WIDTH, parting)
 
     def _use(self, key: bytes, origin: Origin) -> Entry:
@@ -182,19 +185,19 @@ def forked(caches: list[Any], surplus: int) -> list[Any] | None:
     if surplus and not can_trim_prompt_cache(caches):
         return None
     copied = copy.deepcopy(caches)
-    _shorten(copied, surplus)
+    if surplus:
+        trim_prompt_cache(copied, surplus)
+        for cache in copied:
+            if type(cache) is KVCache:
+                _cut(cache)
     mx.eval([cache.state for cache in copied])
     return copied
 
 
-def _shorten(caches: list[Any], surplus: int) -> None:
-    if surplus <= 0:
-        return
-    trim_prompt_cache(caches, surplus)
-    for cache in caches:
-        # Trimming only moves the offset: without the cut the first write would copy the longer entry's whole buffer.
-        if type(cache) is KVCache:
-            _cut(cache)
+def _view(cache: KVCache) -> None:
+    """Trimming only moves the offset: without this the first write would copy the longer entry's whole buffer. Nothing
+    is copied before there is room to be made for the next tokens: see `make_room`."""
+    cache.keys, cache.values = cache.keys[..., : cache.offset, :], cache.values[..., : cache.offset, :]
 
 
 def _tighten(caches: list[Any]) -> None:
