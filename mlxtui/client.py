@@ -38,6 +38,7 @@ ModelAction = Literal["load", "unload", "pull", "pull/cancel", "remove"]
 HUB_PATIENCE = 90.0  # seconds for a search: the Hub's client tries again for a while
 SILENCE = 30.0  # seconds without even a heartbeat after which a connection counts as dead
 MAX_EVENT_BYTES = 64 << 20
+LISTED = 10_000  # finished requests that are remembered here: who watches all day sees more than a snapshot brings
 BACKOFF = (0.1, 3.0)  # first and longest pause between two tries, in seconds
 
 
@@ -118,7 +119,8 @@ class ServerClient:
         if not isinstance(data, dict):
             raise ServerUnreachable("this is no feed of an mlxtui server")
         if item.event == "snapshot":
-            self.state, notice = _state(data)
+            known, (self.state, notice) = self.state, _state(data)
+            self.state.remember(known)
             return self._linked(Link("connected", notice))
         try:
             event = from_json(data)
@@ -336,7 +338,7 @@ def _state(data: Mapping[str, Any]) -> tuple[State, str]:
     theirs = server.get("version") if isinstance(server, dict) else None
     notice = f"the server is mlxtui {theirs}, this is {__version__}" if theirs not in ("", __version__) else ""
     try:
-        return State.from_json(data), notice
+        return State.from_json(data, LISTED), notice
     except ValueError as error:
         raise ServerUnreachable(f"{notice}: use the same version for both" if notice else str(error)) from error
 

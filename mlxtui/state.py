@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field, fields
 from itertools import chain, islice
 from typing import Any, Literal
@@ -189,9 +190,20 @@ class State:
             "downloads": [flat(download) for download in self.downloads.values()],
         }
 
+    def remember(self, before: State) -> None:
+        """Put the finished requests that `before` knows of the same server before those known here, as many as fit."""
+        if (before.server.started, before.server.pid) == (self.server.started, self.server.pid):
+            here = {row.id for row in self.finished}
+            older = [row for row in before.finished if row.id not in here]
+            self.finished = deque([*older, *self.finished], self.finished.maxlen)
+
+    def copy(self) -> State:
+        """What later events do not change; rows that have ended never change and are the same in both."""
+        return deepcopy(self, {id(row): row for row in self.finished})
+
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> State:
-        """The state that `to_json` wrote.
+    def from_json(cls, data: Mapping[str, Any], finished: int = FINISHED_KEPT) -> State:
+        """The state that `to_json` wrote, with room for this many finished requests.
 
         Raises:
             ValueError: it was written by another version.
@@ -204,7 +216,7 @@ class State:
                 Totals.from_json(data["totals"]),
             )
             state.requests = {row["id"]: Row(**row) for row in data["requests"]}
-            state.finished.extend(Row(**row) for row in data["finished"])
+            state.finished = deque((Row(**row) for row in data["finished"]), finished)
             state.seconds.extend(Second(**second) for second in data["seconds"])
             state.log.extend(LogLine(**line) for line in data["log"])
             state.downloads = {download["model"]: Download(**download) for download in data["downloads"]}

@@ -15,7 +15,7 @@ from contextlib import aclosing
 from mlxtui.client import Link, ServerClient, ServerUnreachable
 from mlxtui.row import Row
 from mlxtui.state import State
-from mlxtui.tui.choose import chosen
+from mlxtui.tui.choose import Chooser
 from mlxtui.tui.figures import age, duration, percent, rate, size
 from mlxtui.tui.text import one_line, plain
 from mlxtui.tui.widgets.columns import Moment, columns_for, head, row_line
@@ -65,7 +65,7 @@ def _table(client: ServerClient) -> str:
 
 def table(state: State, now: float, width: int) -> list[str]:
     """Two lines about the server, then the live requests and the newest finished ones."""
-    rows: list[Row] = chosen(state, "", "arrival", now)[: len(state.requests) + ROWS]
+    rows: list[Row] = Chooser().chosen(state, "", "arrival", now)[: len(state.requests) + ROWS]
     columns, moment = columns_for(width), Moment(now, state.queue())
     lines = [_server(state, now), _figures(state, now)]
     if rows:

@@ -16,7 +16,8 @@ from mlxtui.kept import Cache
 class FakeServer:
     """`bodies` is what GET /mlxtui/requests/{id} answers, `looks` what its /prompt, /raw and /wire do, by id and word;
     `deltas` are streamed after an empty output snapshot, those with "pieces" as raw ones.
-    `replies` are answers (status, body) by method and path; `said` has the body of every request.
+    `replies` are answers (status, body) by method and path; `said` has the body of every request; `sent` is the id of
+    the last event that somebody was told.
     """
 
     def __init__(self, bus: Bus | None = None, api_key: str | None = None) -> None:
@@ -33,6 +34,7 @@ class FakeServer:
         self.said: list[tuple[str, str, str]] = []
         self.replies: dict[str, tuple[int, dict[str, Any]]] = {}
         self.raw_events: list[str] = []
+        self.sent = 0
         self.shut_down = asyncio.Event()
         self.url = ""
         self._server: asyncio.Server | None = None
@@ -123,6 +125,7 @@ class FakeServer:
                     data = item.state if isinstance(item, Snapshot) else to_json(item.event)
                     name = "snapshot" if isinstance(item, Snapshot) else data["type"]
                     yield f"event: {name}\nid: {item.id}\ndata: {json.dumps(data)}\n\n"
+                    self.sent = item.id
 
     async def _output(self, request: str) -> AsyncIterator[str]:
         yield 'event: snapshot\ndata: {"reasoning": "", "content": "", "tool_calls": []}\n\n'

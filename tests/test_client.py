@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
@@ -12,8 +13,8 @@ import pytest
 
 from mlxtui.answer import Answer, Call
 from mlxtui.bus import Bus
-from mlxtui.client import Link, NotThere, ServerClient, ServerUnreachable, _skew
-from mlxtui.events import Event, Logged, RequestReceived, ServerStarted
+from mlxtui.client import LISTED, Link, NotThere, ServerClient, ServerUnreachable, _skew
+from mlxtui.events import Event, Logged, RequestFinished, RequestReceived, ServerStarted
 from mlxtui.state import State
 from tests.fake_server import FakeServer
 
@@ -99,6 +100,37 @@ def test_a_new_server_at_the_same_address_brings_its_own_state() -> None:
                 assert client.state == server.bus.state
 
     run(scene())
+
+
+def test_finished_requests_that_a_snapshot_no_longer_brings_are_remembered() -> None:
+    async def scene() -> None:
+        async with FakeServer() as server, client_of(server) as client:
+            server.bus = Bus(ring=6)
+            server.bus.state.finished = deque(maxlen=2)
+            server.bus.publish(started())
+            async with aclosing(client.follow()) as changes:
+                await anext(changes)
+                for number in range(3):
+                    last = ends(server, number)
+                while await anext(changes) != last:
+                    pass
+                await server.stop()
+                for number in (3, 4, 5, 6):
+                    ends(server, number)
+                await server.start(server.port)
+                while client.link.status != "connected" or len(client.state.finished) < 5:
+                    await anext(changes)
+            assert [row.id for row in client.state.finished] == ["0", "1", "2", "5", "6"]
+            assert client.state.finished.maxlen == LISTED
+
+    run(scene())
+
+
+def ends(server: FakeServer, number: int) -> Event:
+    server.bus.publish(RequestReceived(2.0, str(number), "chat", "curl", "m", True))
+    end = RequestFinished(3.0, str(number), 200, "stop", None, 1, 0, 1, 0, 0.1, 1.0)
+    server.bus.publish(end)
+    return end
 
 
 def test_nobody_there_is_a_state_and_not_an_error() -> None:

@@ -188,6 +188,30 @@ def test_finished_rows_and_log_are_bounded() -> None:
     assert (state.totals.requests, state.totals.failed) == (10_000, 10_000)
 
 
+def test_of_the_same_server_more_is_remembered_than_a_snapshot_brings_but_not_without_bound() -> None:
+    before, started = folded(), ServerStarted(1.0, "0.1.0", "http://x", 1, 32)
+    fold(before, started)
+    for i in range(5):
+        fold(before, received(float(i), str(i)))
+        fold(before, finished(float(i), str(i)))
+    told = before.to_json()
+    told["finished"] = told["finished"][-2:]
+    snapshot = State.from_json(told, finished=4)
+    snapshot.remember(before)
+    assert [row.id for row in snapshot.finished] == ["1", "2", "3", "4"]
+    other = State.from_json(told | {"server": told["server"] | {"pid": 2}}, finished=4)
+    other.remember(before)
+    assert [row.id for row in other.finished] == ["3", "4"]
+
+
+def test_what_is_held_still_does_not_change() -> None:
+    state = folded(received(1.0, "a"), received(1.0, "b"), finished(2.0, "b"))
+    held = state.copy()
+    assert held == state
+    fold(state, finished(3.0, "a"))
+    assert (held.count("queued"), len(held.finished), held.totals.requests) == (1, 1, 1)
+
+
 def test_events_about_unknown_requests_change_nothing() -> None:
     state = folded(RequestQueued(1.0, "x", 3), finished(2.0, "x"))
     assert state == State()

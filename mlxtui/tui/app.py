@@ -22,7 +22,6 @@ from textual.screen import ModalScreen, Screen
 
 from mlxtui.client import ServerClient
 from mlxtui.errors import MlxtuiError, UserError
-from mlxtui.state import State
 from mlxtui.tui.clipboard import system_copy
 from mlxtui.tui.export import folder, save
 from mlxtui.tui.help import help_lines
@@ -155,7 +154,7 @@ class Dashboard(App[Outcome]):
             self._held = None
         else:
             now = self.view
-            self._held = View(State.from_json(now.state.to_json()), now.now, now.link, now.url, paused=True)
+            self._held = View(now.state.copy(), now.now, now.link, now.url, paused=True)
         self.draw()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

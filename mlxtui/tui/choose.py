@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from mlxtui.row import Row
@@ -25,7 +25,7 @@ FIELDS: dict[str, Callable[[Row], str]] = {
 }
 
 SORTS: dict[str, Callable[[Row, float], float]] = {
-    "arrival": lambda row, now: 0.0,  # sorting is stable: as they come
+    "arrival": lambda row, now: 0.0,  # as they come
     "tok/s": lambda row, now: -(row.rate(now) or 0.0),
     "TTFT": lambda row, now: -(row.ttft or 0.0),
     "prompt": lambda row, now: -(row.prompt_tokens or 0),
@@ -47,18 +47,27 @@ def _word(word: str, fields: Mapping[str, Callable[[Item], str]]) -> Predicate[I
     if not text:
         return lambda row: True
     values = [fields[name]] if name else [*fields.values()]
-    return lambda row: any(text in value(row).lower() for value in values) == wanted
+    return lambda row: (text in "\n".join([value(row) for value in values]).lower()) == wanted
 
 
-def chosen(state: State, query: str, sort: str, now: float) -> list[Row]:
-    """Live rows, then finished ones, newest first; each group filtered and sorted."""
-    matches = matcher(query, FIELDS) if query.strip() else None
-    return [
-        *_ordered(state.requests.values(), matches, sort, now),
-        *_ordered(reversed(state.finished), matches, sort, now),
-    ]
+class Chooser:
+    """What the filter says of a request that has ended it says again: only new ones are looked at."""
+
+    def __init__(self) -> None:
+        self._query = ""
+        self._ended: dict[str, bool] = {}
+
+    def chosen(self, state: State, query: str, sort: str, now: float) -> list[Row]:
+        """Live rows, then finished ones, newest first; each group filtered and sorted."""
+        live, ended = [*state.requests.values()], [*reversed(state.finished)]
+        if query.strip():
+            matches = matcher(query, FIELDS)
+            known = self._ended if query == self._query else {}
+            self._ended = {row.id: known[row.id] if row.id in known else matches(row) for row in ended}
+            live, ended = [*filter(matches, live)], [row for row in ended if self._ended[row.id]]
+        self._query = query
+        return [*_ordered(live, sort, now), *_ordered(ended, sort, now)]
 
 
-def _ordered(rows: Iterable[Row], matches: Predicate[Row] | None, sort: str, now: float) -> list[Row]:
-    kept = [row for row in rows if matches is None or matches(row)]
-    return sorted(kept, key=lambda row: SORTS[sort](row, now))
+def _ordered(rows: list[Row], sort: str, now: float) -> list[Row]:
+    return rows if sort == "arrival" else sorted(rows, key=lambda row: SORTS[sort](row, now))

@@ -19,7 +19,7 @@ from mlxtui.client import Link
 from mlxtui.events import RequestFinished, RequestReceived
 from mlxtui.row import Row
 from mlxtui.state import State, fold
-from mlxtui.tui.choose import SORTS, chosen
+from mlxtui.tui.choose import SORTS, Chooser
 from mlxtui.tui.clipboard import system_copy
 from mlxtui.tui.figures import age, bar, count, duration, percent, rate, short, size
 from mlxtui.tui.plot import STEPS, axis, gathered, means, nice, nice_bytes, shares
@@ -35,7 +35,7 @@ from mlxtui.tui.widgets.minutes import first_tokens, hits_plot, memory_plot
 from mlxtui.tui.widgets.requests import RequestsTable
 from mlxtui.tui.widgets.throughput import throughput
 from mlxtui.tui.widgets.timing import timing
-from tests.tui.scene import NOW, StillClient, busy, dashboard, drawn, play
+from tests.tui.scene import NOW, StillClient, busy, dashboard, drawn, folded, play
 
 BUSY = busy()
 
@@ -108,12 +108,23 @@ def test_ids_are_short_as_on_the_console() -> None:
     ],
 )
 def test_filters(query: str, expected: int) -> None:
-    assert len(chosen(BUSY, query, "arrival", NOW)) == expected
+    assert len(Chooser().chosen(BUSY, query, "arrival", NOW)) == expected
+
+
+def test_a_filter_is_asked_anew_about_new_requests_and_by_a_new_query() -> None:
+    state, chooser = folded([]), Chooser()
+    for id, client in (("a", "zed"), ("b", "curl"), ("c", "zed")):
+        fold(state, RequestReceived(1.0, id, "chat", client, "m", True))
+        fold(state, RequestFinished(2.0, id, 200, "stop", None, 1, 0, 1, 0, 0.1, 1.0))
+        assert [row.client for row in chooser.chosen(state, "zed", "arrival", NOW)].count("curl") == 0
+    assert [row.id for row in chooser.chosen(state, "zed", "arrival", NOW)] == ["c", "a"]
+    assert [row.id for row in chooser.chosen(state, "!zed", "arrival", NOW)] == ["b"]
+    assert len(chooser.chosen(state, "", "arrival", NOW)) == 3
 
 
 @given(st.text(), st.sampled_from([*SORTS]))
 def test_any_filter_and_sort_keeps_live_rows_first(query: str, sort: str) -> None:
-    states = [row.state == "done" for row in chosen(BUSY, query, sort, NOW)]
+    states = [row.state == "done" for row in Chooser().chosen(BUSY, query, sort, NOW)]
     assert states == sorted(states)
 
 

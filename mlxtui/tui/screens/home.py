@@ -10,7 +10,7 @@ from textual.containers import Horizontal
 from textual.content import Content
 from textual.screen import Screen
 
-from mlxtui.tui.choose import FIELDS, SORTS, chosen
+from mlxtui.tui.choose import FIELDS, SORTS, Chooser
 from mlxtui.tui.export import rows_json, rows_markdown
 from mlxtui.tui.help import filter_lines
 from mlxtui.tui.messages import CancelAsked, CopyAsked, ExportAsked, PriorityAsked, SnippetKind
@@ -53,6 +53,7 @@ class HomeScreen(Screen[None]):
         super().__init__()
         self.sort = "arrival"
         self._view: View | None = None
+        self._chooser = Chooser()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return offered(self, action)
@@ -73,7 +74,7 @@ class HomeScreen(Screen[None]):
         for panel in self.query(Panel):
             panel.draw(view)
         table = self.query_one(RequestsTable)
-        rows = chosen(view.state, query, self.sort, view.now)
+        rows = self._chooser.chosen(view.state, query, self.sort, view.now)
         table.draw(rows, Moment(view.now, view.state.queue()), welcome(view, query))
         self._title(table, view, query)
 
