@@ -120,6 +120,7 @@ class Pipeline:
                 constraint=request.constraint,
                 reasoning_budget=request.reasoning_budget,
                 priority=priority,
+                cache_key=request.cache_key,
             )
             for i, prompt in enumerate(prompt for prompt in prompts(request) for _ in range(request.n))
         ]

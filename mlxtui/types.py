@@ -146,6 +146,7 @@ class Request:
     `reasoning_budget`: tokens of reasoning after which the model is made to answer.
     `template` holds keyword arguments for the chat template (`enable_thinking`, `reasoning_effort`, ...).
     `priority`: who is served first where not all can be.
+    `cache_key`: the client's name for the conversation; None: it is known by how it begins.
     """
 
     model: str
@@ -162,6 +163,7 @@ class Request:
     constraint: Constraint | None = None
     reasoning_budget: int | None = None
     priority: Priority = "normal"
+    cache_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,7 @@ def to_request(wire: WireChat) -> Request:
         constraint=_constraint(wire, tools),
         reasoning_budget=wire.reasoning_budget,
         priority=PRIORITIES.get(wire.service_tier or "", "normal"),
+        cache_key=wire.prompt_cache_key,
     )
 
 

@@ -288,4 +288,5 @@ class WireChat(SamplingWire, TemplateWire):
     tool_choice: Annotated[ToolChoice, BeforeValidator(_as_choice)] | None = None
     parallel_tool_calls: bool | None = None
     service_tier: str | None = None
+    prompt_cache_key: str | None = None
     reasoning_budget: Annotated[int, Field(ge=0, lt=1 << 31)] | None = None

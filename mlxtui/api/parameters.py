@@ -38,6 +38,8 @@ def _harmless(**notes: str) -> tuple[Parameter, ...]:
     return tuple(Parameter(name, "harmless", note) for name, note in notes.items())
 
 
+_KEY = "a hint: requests of one key share a quota of the prompt cache; prompts are matched by their tokens all the same"
+
 SAMPLING = _honoured(
     model="the loaded model's id, its short name, or a name that clients have built in (gpt-*, claude-*, ...)",
     temperature="0 to 2; 0 takes the likeliest token",
@@ -73,6 +75,7 @@ CHAT: tuple[Parameter, ...] = (
         reasoning_effort="given to the chat template; none also switches thinking off",
         reasoning_budget="tokens of reasoning after which the model is made to answer",
         service_tier="priority and flex: its turn comes before or after others'; any other tier is the normal one",
+        prompt_cache_key=_KEY,
         chat_template_kwargs="variables of the chat template: strings, numbers, booleans",
     ),
     *_harmless(
@@ -80,7 +83,6 @@ CHAT: tuple[Parameter, ...] = (
         store="not stored",
         user="not used",
         safety_identifier="not used",
-        prompt_cache_key="prompts are matched by their tokens and conversations by how they begin, without a hint",
         prompt_cache_options="prompts are matched by their tokens",
         prompt_cache_retention="kept while memory allows",
         prediction="a hint for speed only",
@@ -126,6 +128,7 @@ RESPONSES: tuple[Parameter, ...] = (
         reasoning_effort="chat's name for reasoning.effort",
         reasoning_budget="tokens of reasoning after which the model is made to answer",
         service_tier="priority and flex: its turn comes before or after others'; any other tier is the normal one",
+        prompt_cache_key=f"given back; {_KEY}",
         chat_template_kwargs="variables of the chat template: strings, numbers, booleans",
         text="format: text, json_object or json_schema, enforced token by token; verbosity is a hint without effect",
         tools=(
@@ -140,7 +143,6 @@ RESPONSES: tuple[Parameter, ...] = (
         stream_options="nothing is obfuscated",
         user="given back, not used",
         safety_identifier="given back, not used",
-        prompt_cache_key="given back; prompts are matched by their tokens and conversations by how they begin",
         prompt_cache_options="prompts are matched by their tokens",
         prompt_cache_retention="kept while memory allows",
         access_programs="OpenAI's own",

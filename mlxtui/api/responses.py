@@ -179,6 +179,7 @@ def _as_chat(asked: Asked, conversation: list[dict[str, Any]]) -> dict[str, Any]
         "reasoning_budget": wire.reasoning_budget,
         "chat_template_kwargs": wire.chat_template_kwargs,
         "service_tier": wire.service_tier,
+        "prompt_cache_key": wire.prompt_cache_key,
     }
 
 

@@ -39,7 +39,7 @@ class Job:
     """One generation. `sampling` is complete (nothing None but `seed`: None draws a random one).
 
     `max_tokens` None means: up to the end of the context. Jobs with equal prompts that are submitted together are
-    prefilled once.
+    prefilled once. Jobs of one `cache_key` share one quota of the prompt cache.
     """
 
     id: str
@@ -50,6 +50,7 @@ class Job:
     constraint: Constraint | None = None
     reasoning_budget: int | None = None
     priority: Priority = "normal"
+    cache_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

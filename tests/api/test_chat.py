@@ -146,6 +146,10 @@ OPTIONAL = [
 ]
 
 
+def test_a_cache_key_names_the_conversation() -> None:
+    assert parsed(prompt_cache_key="session 1").cache_key == "session 1"
+
+
 def test_null_is_the_default_for_every_optional_field() -> None:
     assert parsed(**dict.fromkeys(OPTIONAL)) == parsed()
 

@@ -45,6 +45,7 @@ def test_what_every_sampler_knows_is_asked_in_the_words_of_chat() -> None:
         "seed": 7,
         "stop": "x",
         "logit_bias": {"3": 1},
+        "prompt_cache_key": "session 1",
     }
     chat = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
     assert asked(**fields) == to_request(parse_chat(chat | fields))

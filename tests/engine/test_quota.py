@@ -26,10 +26,10 @@ def _cache(max_tokens: int) -> PrefixCache:
     return PrefixCache(_Module(), max_tokens * BYTES)
 
 
-def _ask(cache: PrefixCache, root: str, tokens: list[int]) -> int:
+def _ask(cache: PrefixCache, root: str, tokens: list[int], key: str = "") -> int:
     """One request from fetch to store; returns how much of it was found."""
-    found = cache.fetch(tokens[:-1], Origin(root))
-    cache.store(tokens, _kv(len(tokens)), Origin(root))
+    found = cache.fetch(tokens[:-1], Origin(root, key=key))
+    cache.store(tokens, _kv(len(tokens)), Origin(root, key=key))
     return found.length
 
 
@@ -144,6 +144,23 @@ def test_turns_of_a_conversation_have_one_root() -> None:
     assert origin_of("j4", _chat(hello)).root != first.root
     assert first.opening.startswith("Hello ␛[31m there xxx")
     assert (len(first.opening), first.opening[-1], first.job) == (80, "…", "j1")
+
+
+def test_conversations_that_a_client_calls_one_share_a_quota() -> None:
+    """Each turn opens otherwise, as with the time in it: such a one pushes out its own turns, not other people's."""
+    for key, left in ("k", 300), ("", 0):
+        cache = _cache(max_tokens=1000)
+        _ask(cache, "talk", prompt(1, 300))
+        for turn in range(5):
+            _ask(cache, f"turn{turn}", prompt(100 + turn, 300), key)
+        assert _found(cache, prompt(1, 300)) == left
+
+
+def test_a_key_makes_conversations_a_family_and_no_key_leaves_them_apart() -> None:
+    one, other = _chat(Message("user", "It is noon.")), _chat(Message("user", "It is one."))
+    assert origin_of("j", one, "k").family == origin_of("j", other, "k").family != origin_of("j", one, "l").family
+    assert origin_of("j", one).family != origin_of("j", other).family
+    assert origin_of("j", one, "k").root == origin_of("j", one).root
 
 
 def test_texts_that_begin_alike_have_one_root() -> None:

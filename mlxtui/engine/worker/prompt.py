@@ -57,7 +57,7 @@ def _prepared(model: Model, job: Job) -> tuple[Rendered, Prompt]:
         grammar=_grammar(model, job, text, opens_in) if job.constraint else None,
         budget=_budget(model, job, opens_in) if job.reasoning_budget is not None and chat else None,
         marks=() if model.cuttable else marks(model.tokenizer, model.vocab, job.prompt, tokens),
-        origin=origin_of(job.id, job.prompt),
+        origin=origin_of(job.id, job.prompt, job.cache_key),
         priority=job.priority,
     )
     return Rendered(job.id, len(tokens), opens_in), prompt

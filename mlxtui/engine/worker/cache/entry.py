@@ -21,19 +21,29 @@ _HEAD = 256  # of a text without messages: what begins with as many alike is tak
 class Origin:
     """Where a prompt comes from. `root` names the conversation: all its turns, branches and retries have the same.
 
-    `opening` is how the conversation begins, safe to show; `job` the last one that was part of it.
+    `opening` is how the conversation begins, safe to show; `job` the last one that was part of it. `key` stands for
+    the client's own name for it, if it has one.
     """
 
     root: str = ""
     opening: str = ""
     job: str = ""
+    key: str = ""
+
+    @property
+    def family(self) -> str:
+        """Conversations of one family share one quota: those of one key, or the turns of one."""
+        return self.key or self.root
 
 
 UNKNOWN = Origin()
 
 
-def origin_of(job: str, prompt: ChatPrompt | TextPrompt) -> Origin:
-    """A conversation is all that goes on from the same system messages and the same first message of the user."""
+def origin_of(job: str, prompt: ChatPrompt | TextPrompt, key: str | None = None) -> Origin:
+    """A conversation is all that goes on from the same system messages and the same first message of the user.
+
+    `key` is a client's own name for it.
+    """
     if isinstance(prompt, TextPrompt):
         head = prompt.text[:_HEAD]
         opening = head if isinstance(head, str) else ""
@@ -41,7 +51,11 @@ def origin_of(job: str, prompt: ChatPrompt | TextPrompt) -> Origin:
         first = next((i for i, message in enumerate(prompt.messages) if message.role == "user"), 0)
         head = repr(prompt.messages[: first + 1])
         opening = prompt.messages[first].content if prompt.messages else ""
-    return Origin(sha256(repr(head).encode()).hexdigest()[:8], shown(opening), job)
+    return Origin(_hashed(repr(head)), shown(opening), job, _hashed(key) if key else "")
+
+
+def _hashed(text: str) -> str:
+    return sha256(text.encode(errors="surrogatepass")).hexdigest()[:8]
 
 
 def shown(text: str) -> str:

@@ -18,7 +18,7 @@ from mlxtui.kept import EvictionReason
 _SHORT = 1 / 32  # of the budget: from here on an entry is worth its place, whether it has come back or not
 _PASSING = 1 / 8  # of the budget, for all that is short and came once
 _OUTGROWN = 3 / 4  # of an entry's tokens
-_CONVERSATION = 1 / 2  # of the budget, for the entries of one root
+_CONVERSATION = 1 / 2  # of the budget, for the entries of one family
 
 
 def next_to_go(entries: Sequence[Entry], budget: int, most: int) -> tuple[Entry, EvictionReason]:
@@ -37,11 +37,11 @@ def next_to_go(entries: Sequence[Entry], budget: int, most: int) -> tuple[Entry,
 
 
 def _families(entries: Sequence[Entry]) -> list[list[Entry]]:
-    """The entries of each conversation."""
-    roots: defaultdict[str, list[Entry]] = defaultdict(list)
+    """The entries of each conversation, and of those that a client calls one."""
+    kin: defaultdict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
-        roots[entry.origin.root].append(entry)
-    return list(roots.values())
+        kin[entry.origin.family].append(entry)
+    return list(kin.values())
 
 
 def _bytes(family: Sequence[Entry]) -> int:

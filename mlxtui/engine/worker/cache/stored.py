@@ -64,6 +64,7 @@ def manifest(
         "classes": [*classes],
         "rest": dict(rest),
         "root": entry.origin.root,
+        "key": entry.origin.key,
         "opening": entry.origin.opening,
         "id": entry.id,
         "created": entry.created,
@@ -83,11 +84,12 @@ def stored(held: Held, said: Mapping[str, Any], identity: Mapping[str, str]) -> 
     try:
         key = base64.b64decode(said["tokens"], validate=True)
         root, name, created, hits = said["root"], said["id"], float(said["created"]), int(said["hits"])
-        if not (_HEX.fullmatch(root) and _HEX.fullmatch(name)):
+        client_key = said.get("key", "")  # an older file has none
+        if not all(map(_HEX.fullmatch, (root, client_key, name))):
             raise ValueError("its names")
         if len(key) % WIDTH or not isfinite(created) or not 0 <= hits < _MOST_HITS:
             raise ValueError("its numbers")
-        origin = Origin(root, shown(said["opening"]))
+        origin = Origin(root, shown(said["opening"]), key=client_key)
         return Stored(held.path, held.nbytes, held.used, key, name, origin, created, hits, bool(said["cuttable"]))
     except (ValueError, KeyError, TypeError, OverflowError, AttributeError) as error:
         raise Damaged(f"its manifest lacks or misuses {error}") from error
