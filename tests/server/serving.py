@@ -29,7 +29,8 @@ from mlxtui.server import replayed
 from mlxtui.server.app import create_app
 from mlxtui.server.downloads import Downloads
 from mlxtui.server.ledger import Ledger
-from mlxtui.server.recorder import Recorder, RecordingEngine
+from mlxtui.server.recorder import Recorder
+from mlxtui.server.tape import RecordingEngine
 from mlxtui.settings import Settings
 from mlxtui.store.database import Store
 
