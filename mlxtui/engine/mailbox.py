@@ -1,4 +1,4 @@
-"""What has arrived for one job and was not yet taken: put by the engine's reader, taken by the job's consumer."""
+"""What has arrived for a job and was not yet taken: put by the engine's reader, taken by the job's consumer."""
 
 from __future__ import annotations
 
@@ -41,3 +41,46 @@ class Mailbox:
             self._arrived.clear()
         taken, self._items = tuple(self._items), []
         return taken
+
+
+class Mailboxes:
+    """Those of all jobs in flight, by job. What comes for a job that has left is dropped."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, Mailbox] = {}
+        self._left = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def __contains__(self, job: str) -> bool:
+        return job in self._open
+
+    def open(self, job: str) -> Mailbox:
+        mailbox = self._open[job] = Mailbox()
+        return mailbox
+
+    def close(self, job: str) -> None:
+        self._open.pop(job, None)
+        self._left.set()
+
+    def put(self, output: Output) -> None:
+        if mailbox := self._open.get(output.id):
+            mailbox.put(output)
+
+    def fail(self, job: str, error: ApiError) -> None:
+        if mailbox := self._open.get(job):
+            mailbox.fail(error)
+
+    def fail_all(self, error: ApiError) -> None:
+        for mailbox in self._open.values():
+            mailbox.fail(error)
+
+    def oldest(self) -> float | None:
+        """`time.monotonic` when the oldest was opened; None: there is none."""
+        return min((mailbox.opened for mailbox in self._open.values()), default=None)
+
+    async def all_closed(self) -> None:
+        while self._open:
+            self._left.clear()
+            await self._left.wait()

@@ -1,6 +1,7 @@
-"""The Engine that keeps an MLX worker alive in a child process: Jobs in, Outputs out, and what happened as events.
+"""The Engine whose worker is a child process: Jobs in, Outputs out, and what happened as events.
 
-Spawns, watches, restarts and stops the worker; routes its reports to the jobs. Knows no MLX, no HTTP, no text.
+Routes the worker's reports to the jobs, and says what a report, a death or a wish for another model means for it; a
+`Supervisor` keeps it alive. Knows no MLX, no HTTP, no text.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from typing import assert_never, cast
 
-from mlxtui.engine.child import Child
 from mlxtui.engine.interface import (
     ChatPrompt,
     EngineStatus,
@@ -23,8 +23,9 @@ from mlxtui.engine.interface import (
     Rendered,
     Spelling,
 )
-from mlxtui.engine.mailbox import Mailbox
+from mlxtui.engine.mailbox import Mailboxes
 from mlxtui.engine.questions import Questions, error_of
+from mlxtui.engine.supervisor import Supervisor
 from mlxtui.engine.wanted import Wanted
 from mlxtui.engine.wire import (
     AskCache,
@@ -65,28 +66,23 @@ from mlxtui.kept import Cache, CacheAction
 from mlxtui.settings import Settings
 from mlxtui.types import ModelInfo, Priority, TextPrompt, Tool
 
-_FIRST_PAUSE, _LONGEST_PAUSE, _HEALTHY = 0.1, 30.0, 60.0
 _SOME_TIME = 30.0  # until a person may have loaded another model, in seconds
 _AT_WORK = ("ready", "draining")
-_OVER = ("closed", "failed", "unloaded")
+_OVER = ("closed", "failed", "unloaded", "draining")
 
 
 class EngineProcess:
-    """One worker at a time. `stall_timeout`: seconds of silence with jobs in flight after which it is restarted."""
+    """One worker at a time."""
 
-    def __init__(self, settings: Settings, publish: Callable[[Event], None], *, stall_timeout: float = 120.0) -> None:
-        self._settings, self._publish, self.stall_timeout = settings, publish, stall_timeout
+    def __init__(self, settings: Settings, publish: Callable[[Event], None]) -> None:
+        self._settings, self._publish = settings, publish
         self._status = EngineStatus("loading", "the engine is being started", retry_after=2)
         self._model: ModelInfo | None = None
         self._wanted = Wanted(settings.model)
         self._exchanging = asyncio.Lock()
-        self._left = asyncio.Event()
-        self._child: Child | None = None
-        self._supervisor: asyncio.Task[None] | None = None
-        self._jobs: dict[str, Mailbox] = {}
+        self.supervisor = Supervisor(self)
+        self._jobs = Mailboxes()
         self._questions = Questions()
-        self._heard = 0.0
-        self._spawned = 0.0
 
     @property
     def status(self) -> EngineStatus:
@@ -103,10 +99,10 @@ class EngineProcess:
     @property
     def pid(self) -> int | None:
         """The worker's process id while there is one."""
-        return self._child.pid if self._child else None
+        return self.supervisor.pid
 
     async def start(self) -> None:
-        self._supervisor = asyncio.create_task(self._supervise(), name="engine supervisor")
+        self.supervisor.start()
 
     async def load(self, name: str) -> ModelInfo:
         if self._status.state == "closed":
@@ -131,7 +127,7 @@ class EngineProcess:
 
     async def run(self, job: Job) -> AsyncGenerator[tuple[Output, ...], None]:
         self._check_ready()
-        mailbox = self._jobs[job.id] = Mailbox()
+        mailbox = self._jobs.open(job.id)
         ended = False
         self._send(Submit(job))
         try:
@@ -144,8 +140,7 @@ class EngineProcess:
                 ended = isinstance(outputs[-1], Piece) and outputs[-1].finish is not None
                 yield outputs
         finally:
-            self._jobs.pop(job.id, None)
-            self._left.set()
+            self._jobs.close(job.id)
             if not ended:
                 self._send(Cancel(job.id))
 
@@ -186,7 +181,7 @@ class EngineProcess:
         self._status = EngineStatus("closed", "the server is shutting down")
         self._wanted.drop(self._unavailable())
         self._abandon(self._unavailable())
-        await self._end()
+        await self.supervisor.end()
 
     async def _retire(self, then: EngineStatus) -> None:
         """Take nothing new, let what runs finish for the grace period, end the rest, then the worker."""
@@ -199,23 +194,12 @@ class EngineProcess:
             self._publish(ModelLoading(time.time(), self._wanted.name or "", wait))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._settings.grace):
-                while self._jobs:
-                    self._left.clear()
-                    await self._left.wait()
+                await self._jobs.all_closed()
         if self._status.state != "closed":
             self._status = then
         cut = f"this request did not finish in time before its model was unloaded: {then.detail}"
         self._abandon(Unavailable(cut, code="model_unloaded", retry_after=then.retry_after))
-        await self._end()
-
-    async def _end(self) -> None:
-        """No worker any more, and nobody who would start another."""
-        if self._supervisor:
-            self._supervisor.cancel()
-            await asyncio.wait([self._supervisor])
-        if self._child:
-            await self._child.stop()
-            self._child = None
+        await self.supervisor.end()
 
     def _check_ready(self) -> None:
         if self._status.state != "ready":
@@ -226,46 +210,27 @@ class EngineProcess:
         return Unavailable(status.detail, code=status.code, retry_after=status.retry_after)
 
     def _send(self, command: Submit | Cancel | Prioritise | Question | AskCache) -> None:
-        if self._child and self._status.state in _AT_WORK:
-            self._child.send(command)
+        if self._status.state in _AT_WORK:
+            self.supervisor.send(command)
 
-    async def _supervise(self) -> None:
-        """Worker after worker, with growing pauses, until the model turns out unusable or the engine is closed."""
-        pause = _FIRST_PAUSE
-        while (name := self._wanted.name) is not None and self._status.state not in _OVER:
-            self._spawned = self._heard = time.monotonic()
-            died = await self._live(name)
-            if self._status.state == "draining":
-                self._abandon(EngineFailed(f"the engine died while answering this request: {died}"))
-                return
-            if self._wanted.awaited and self._wanted.name == name:
-                self._unusable(f"model {name!r} can't be loaded: {died}")
-            if self._status.state in _OVER or self._wanted.name != name:
-                continue
-            pause = _FIRST_PAUSE if time.monotonic() - self._spawned > _HEALTHY else pause
-            self._go_down(died, pause)
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+    def setup(self) -> Setup | None:
+        """What the next worker is to load; None: there is to be none."""
+        name = self._wanted.name
+        return None if name is None or self._status.state in _OVER else Setup.of(name, self._settings)
 
-    async def _live(self, model: str) -> str:
-        """One worker from spawn to end; returns how it ended."""
-        setup = Setup.of(model, self._settings)
-        try:
-            self._child = child = await Child.spawn(setup, self._log)
-        except OSError as error:
-            return f"the engine can't be started: {error}"
-        watchdog = asyncio.create_task(self._watch(child), name="engine watchdog")
-        try:
-            while (report := await child.receive()) is not None:
-                self._heard = time.monotonic()
-                self._handle(report)
-        finally:
-            watchdog.cancel()
-        if self._status.state == "closed":
-            return "the engine was stopped"
-        died = await child.ended()
-        self._child = None
-        return died
+    def died(self, model: str, how: str, pause: float) -> bool:
+        """What the end of the worker that had `model` means; whether the next one is to wait for the pause."""
+        if self._status.state == "draining":
+            self._abandon(EngineFailed(f"the engine died while answering this request: {how}"))
+        elif self._wanted.awaited and self._wanted.name == model:
+            self._unusable(f"model {model!r} can't be loaded: {how}")
+        if self._status.state in _OVER or self._wanted.name != model:
+            return False
+        self._go_down(how, pause)
+        return True
+
+    def waiting_since(self) -> float | None:
+        return self._jobs.oldest()
 
     def _go_down(self, died: str, pause: float) -> None:
         self._status = EngineStatus("restarting", "the engine died and is being restarted", retry_after=pause + 1)
@@ -274,32 +239,19 @@ class EngineProcess:
 
     def _abandon(self, error: ApiError) -> None:
         """Everything in flight ends here."""
-        for mailbox in self._jobs.values():
-            mailbox.fail(error)
+        self._jobs.fail_all(error)
         self._questions.abandon(error)
 
-    async def _watch(self, child: Child) -> None:
-        while True:
-            await asyncio.sleep(min(1.0, self.stall_timeout / 4))
-            silent = time.monotonic() - max(self._heard, self._jobs_since())
-            if self._jobs and silent > self.stall_timeout:
-                self._log(Note("error", f"the engine made no progress for {silent:.0f} s: it is killed and restarted"))
-                child.kill()
-                return
-
-    def _jobs_since(self) -> float:
-        return min((mailbox.opened for mailbox in self._jobs.values()), default=0.0)
-
-    def _handle(self, report: Report) -> None:
+    def heard(self, report: Report) -> None:
         match report:
             case StepReport():
                 self._step(report)
             case Rendered():
                 if report.id in self._jobs:
                     self._publish(RequestQueued(time.time(), report.id, report.prompt_tokens))
-                    self._jobs[report.id].put(report)
-            case Failure():
-                self._fail(report)
+                    self._jobs.put(report)
+            case Failure(id=id):
+                self._jobs.fail(id, error_of(report))
             case Parsed() | Tokenized() | Spelled() | CacheTold() | Declined():
                 self._questions.answered(report)
             case Note():
@@ -320,7 +272,7 @@ class EngineProcess:
                 self._model = model
                 self._status = EngineStatus("ready")
                 self._wanted.loaded(model)
-                took = time.monotonic() - self._spawned
+                took = time.monotonic() - self.supervisor.spawned
                 self._publish(
                     ModelReady(
                         now, model.id, model.context_length, model.parameters, model.weights_bytes, model.device, took
@@ -347,13 +299,11 @@ class EngineProcess:
 
     def _step(self, report: StepReport) -> None:
         for prefill in report.prefills:
-            if mailbox := self._jobs.get(prefill.id):
-                mailbox.put(prefill)
+            self._jobs.put(prefill)
         for piece in report.pieces:
-            if mailbox := self._jobs.get(piece.id):
-                mailbox.put(piece)
+            self._jobs.put(piece)
         for failure in report.failures:
-            self._fail(failure)
+            self._jobs.fail(failure.id, error_of(failure))
         stats = report.stats
         self._publish(
             EngineStep(
@@ -366,10 +316,6 @@ class EngineProcess:
                 stats.cache_entries,
             )
         )
-
-    def _fail(self, failure: Failure) -> None:
-        if mailbox := self._jobs.get(failure.id):
-            mailbox.fail(error_of(failure))
 
     def _log(self, note: Note) -> None:
         self._publish(Logged(time.time(), note.level, note.message, note.job))

@@ -290,11 +290,11 @@ def test_a_worker_that_hangs_is_killed_and_replaced(run: Running) -> None:
         await run.first_piece(stream)
         assert run.engine.pid
         os.kill(run.engine.pid, signal.SIGSTOP)
-        run.engine.stall_timeout = 0.2
+        run.engine.supervisor.stall_timeout = 0.2
         with pytest.raises(EngineFailed):
             async for _ in stream:
                 pass
-        run.engine.stall_timeout = 120.0
+        run.engine.supervisor.stall_timeout = 120.0
         assert any("no progress" in event.message for event in run.kinds(Logged))
         await run.ready()
 
