@@ -9,12 +9,11 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
-from typing import Any, Literal, TypeVar
-from urllib.parse import quote, urlsplit
+from typing import Any, Literal
+from urllib.parse import quote
 
 import httpx2
 from httpx2 import ServerSentEvent
@@ -26,32 +25,30 @@ from mlxtui.events import Event, from_json
 from mlxtui.kept import Cache, CacheAction
 from mlxtui.models.entry import Entry
 from mlxtui.models.hub import Hit
+from mlxtui.reach import (
+    SILENCE,
+    TIMEOUT,
+    NotThere,
+    ReadOnly,
+    ServerUnreachable,
+    http_client,
+    refusal,
+    sentence,
+    skew,
+    understood,
+    with_scheme,
+)
 from mlxtui.state import State, fold
 from mlxtui.types import Priority
-
-Read = TypeVar("Read")
 
 LinkStatus = Literal["connecting", "connected", "gone"]
 
 ModelAction = Literal["load", "unload", "pull", "pull/cancel", "remove"]
 
 HUB_PATIENCE = 90.0  # seconds for a search: the Hub's client tries again for a while
-SILENCE = 30.0  # seconds without even a heartbeat after which a connection counts as dead
 MAX_EVENT_BYTES = 64 << 20
 LISTED = 10_000  # finished requests that are remembered here: who watches all day sees more than a snapshot brings
 BACKOFF = (0.1, 3.0)  # first and longest pause between two tries, in seconds
-
-
-class ServerUnreachable(UserError):
-    """Nothing answers at the URL, or it refuses us; the text is a sentence for a person."""
-
-
-class ReadOnly(UserError):
-    """This client only looks."""
-
-
-class NotThere(UserError):
-    """The server no longer knows this request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +70,7 @@ class ServerClient:
         readonly: bool = False,
     ) -> None:
         """With `readonly` whatever would change something raises ReadOnly, and the server hears nothing of it."""
-        self.url = _with_scheme(url)
+        self.url = with_scheme(url)
         self.readonly = readonly
         self.state = State()
         self.link = Link("connecting")
@@ -83,7 +80,7 @@ class ServerClient:
         self._backoff = backoff
         self.api_key = api_key
         self.has_key = bool(api_key)
-        self._http = _http_client(self.url, api_key)
+        self._http = http_client(self.url, api_key)
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -98,14 +95,14 @@ class ServerClient:
                     yield change
                 yield self._lost("the server closed the connection")
             except (httpx2.HTTPError, UserError, ValueError) as error:
-                yield self._lost(_sentence(error))
+                yield self._lost(sentence(error))
             await asyncio.sleep(pause)
             pause = min(pause * 2, self._backoff[1])
 
     async def _read_feed(self) -> AsyncIterator[Link | Event]:
         headers = {"last-event-id": self._last_id} if self._last_id else {}
         async with self._sse("/mlxtui/events", headers) as source:
-            self.skew = _skew(source.response.headers.get("date"), time.time())
+            self.skew = skew(source.response.headers.get("date"), time.time())
             if self._last_id:
                 yield self._linked(Link("connected"))
             async for item in source:
@@ -181,7 +178,7 @@ class ServerClient:
     async def models(self) -> list[Entry]:
         """The models on the server's machine."""
         told = await self._json("GET", "/mlxtui/models")
-        return _understood(lambda: [Entry.from_json(entry) for entry in told["models"]])
+        return understood(lambda: [Entry.from_json(entry) for entry in told["models"]])
 
     async def change_models(self, action: ModelAction, model: str = "") -> dict[str, Any]:
         """Load, unload, download, cancel a download, remove. Loading answers when it is done, which may take minutes.
@@ -195,12 +192,12 @@ class ServerClient:
     async def search_hub(self, text: str) -> list[Hit]:
         """Models for MLX on the Hub with `text` in their name."""
         told = await self._json("GET", f"/mlxtui/models/search?q={quote(text, safe='')}", patience=HUB_PATIENCE)
-        return _understood(lambda: [Hit.from_json(hit) for hit in told["models"]])
+        return understood(lambda: [Hit.from_json(hit) for hit in told["models"]])
 
     async def cache(self) -> Cache:
         """What the prompt cache keeps."""
         told = await self._json("GET", "/mlxtui/cache")
-        return _understood(lambda: Cache.from_json(told))
+        return understood(lambda: Cache.from_json(told))
 
     async def change_cache(self, action: CacheAction, id: str) -> Cache:
         """Pin, unpin or drop an entry; returns what is kept then.
@@ -210,7 +207,7 @@ class ServerClient:
         """
         path = f"/mlxtui/cache/{quote(id, safe='')}"
         told = await (self._json("DELETE", path) if action == "drop" else self._json("POST", f"{path}/{action}"))
-        return _understood(lambda: Cache.from_json(told))
+        return understood(lambda: Cache.from_json(told))
 
     async def shutdown(self) -> None:
         """Ask the server to finish what it is doing and exit."""
@@ -232,7 +229,7 @@ class ServerClient:
                     answer.take(item.event, json.loads(item.data))
                     yield answer
         except (httpx2.HTTPError, ValueError) as error:
-            raise ServerUnreachable(_sentence(error)) from error
+            raise ServerUnreachable(sentence(error)) from error
 
     async def chat(self, body: Mapping[str, Any]) -> AsyncGenerator[tuple[str, dict[str, Any]], None]:
         """Ask for a streamed chat completion; yields each chunk of it with the request's id. Closing it cancels.
@@ -251,7 +248,7 @@ class ServerClient:
                     yield request, chunk if isinstance(chunk, dict) else {}
             raise ServerUnreachable("the answer broke off: the server closed the connection")
         except (httpx2.HTTPError, ValueError) as error:
-            raise ServerUnreachable(_sentence(error)) from error
+            raise ServerUnreachable(sentence(error)) from error
 
     @asynccontextmanager
     async def _sse(
@@ -265,13 +262,13 @@ class ServerClient:
             method=method,
             json=body,
             headers=dict(headers),
-            timeout=_TIMEOUT,
+            timeout=TIMEOUT,
             max_event_size=MAX_EVENT_BYTES,
         )
         async with stream as source:
             if source.response.status_code != 200:
                 await source.response.aread()
-                raise _refusal(source.response)
+                raise refusal(source.response)
             yield source
 
     def _allow(self, method: str) -> None:
@@ -285,51 +282,17 @@ class ServerClient:
         try:
             response = await self._http.request(method, path, json=body, timeout=httpx2.Timeout(5.0, read=patience))
             if response.is_error:
-                raise _refusal(response)
+                raise refusal(response)
             data = response.json()
         except (httpx2.HTTPError, ValueError) as error:
-            raise ServerUnreachable(_sentence(error)) from error
+            raise ServerUnreachable(sentence(error)) from error
         if not isinstance(data, dict):
             raise ServerUnreachable(f"{path} did not answer with a JSON object: is this an mlxtui server?")
         return data
 
 
-_TIMEOUT = httpx2.Timeout(5.0, read=SILENCE)
-
-
-def _http_client(url: str, api_key: str | None) -> httpx2.AsyncClient:
-    """No proxy for one's own machine, and no certificates (0.15 s to load) for a plain http:// URL."""
-    headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
-    try:
-        parts = urlsplit(url)
-        return httpx2.AsyncClient(
-            base_url=url,
-            headers=headers | {"user-agent": f"mlxtui/{__version__}"},
-            timeout=_TIMEOUT,
-            verify=parts.scheme == "https",
-            trust_env=parts.hostname not in ("127.0.0.1", "::1", "localhost"),
-        )
-    except (httpx2.InvalidURL, ValueError) as error:
-        raise ServerUnreachable(f"{url!r} is not a URL: {error}") from error
-
-
 def _path(request: str) -> str:
     return f"/mlxtui/requests/{quote(request, safe='', errors='replace')}"
-
-
-def _with_scheme(url: str) -> str:
-    return (url if "://" in url else f"http://{url}").rstrip("/")
-
-
-def _refusal(response: httpx2.Response) -> UserError:
-    """The server's own words, where it has some."""
-    if response.status_code == 401:
-        return ServerUnreachable("the server wants an API key (--api-key or MLXTUI_API_KEY), or another one")
-    try:
-        message = response.json()["error"]["message"]
-    except (ValueError, KeyError, TypeError):
-        message = f"HTTP {response.status_code}: is this an mlxtui server?"
-    return (NotThere if response.status_code == 404 else ServerUnreachable)(str(message))
 
 
 def _state(data: Mapping[str, Any]) -> tuple[State, str]:
@@ -341,34 +304,3 @@ def _state(data: Mapping[str, Any]) -> tuple[State, str]:
         return State.from_json(data, LISTED), notice
     except ValueError as error:
         raise ServerUnreachable(f"{notice}: use the same version for both" if notice else str(error)) from error
-
-
-def _understood(read: Callable[[], Read]) -> Read:
-    """What is read from an answer of a server that may be of any version, or none of ours."""
-    try:
-        return read()
-    except ValueError as error:
-        raise ServerUnreachable(f"{error}: use the same version for both") from error
-    except (KeyError, TypeError) as error:
-        raise ServerUnreachable(
-            f"the server says it in another way ({error!r}): use the same version for both"
-        ) from error
-
-
-def _sentence(error: Exception) -> str:
-    if isinstance(error, httpx2.ConnectError):
-        return "nothing answers there"
-    if isinstance(error, httpx2.TimeoutException):
-        return "no answer in time"
-    if isinstance(error, httpx2.HTTPError):
-        return f"the connection broke ({type(error).__name__})"
-    return str(error) or type(error).__name__
-
-
-def _skew(date: str | None, now: float) -> float:
-    """From an HTTP Date, which has whole seconds: less than two seconds are no difference."""
-    try:
-        ahead = parsedate_to_datetime(date or "").timestamp() + 0.5 - now
-    except ValueError:
-        return 0.0
-    return ahead if abs(ahead) > 2 else 0.0

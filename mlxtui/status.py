@@ -12,7 +12,8 @@ import sys
 import time
 from contextlib import aclosing
 
-from mlxtui.client import Link, ServerClient, ServerUnreachable
+from mlxtui.client import Link, ServerClient
+from mlxtui.reach import ServerUnreachable
 from mlxtui.row import Row
 from mlxtui.state import State
 from mlxtui.tui.choose import Chooser

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from mlxtui import child
 from mlxtui.child import Child, own_server
-from mlxtui.client import NotThere, ServerClient, ServerUnreachable
+from mlxtui.client import ServerClient
 from mlxtui.errors import UserError
 from mlxtui.picker import picked
+from mlxtui.reach import NotThere, ServerUnreachable
 from mlxtui.settings import Settings, load_keys
 from mlxtui.status import status
 

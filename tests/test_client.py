@@ -13,8 +13,9 @@ import pytest
 
 from mlxtui.answer import Answer, Call
 from mlxtui.bus import Bus
-from mlxtui.client import LISTED, Link, NotThere, ServerClient, ServerUnreachable, _skew
+from mlxtui.client import LISTED, Link, ServerClient
 from mlxtui.events import Event, Logged, RequestFinished, RequestReceived, ServerStarted
+from mlxtui.reach import NotThere, ServerUnreachable, skew
 from mlxtui.state import State
 from tests.fake_server import FakeServer
 
@@ -325,6 +326,6 @@ def test_a_url_is_forgiven_its_missing_scheme() -> None:
 
 def test_clocks_that_differ_are_noticed() -> None:
     date = "Thu, 01 Jan 1970 00:01:00 GMT"
-    assert _skew(date, 60.0) == 0
-    assert _skew(date, 0.0) == 60.5
-    assert _skew(None, 60.0) == _skew("yesterday", 60.0) == 0
+    assert skew(date, 60.0) == 0
+    assert skew(date, 0.0) == 60.5
+    assert skew(None, 60.0) == skew("yesterday", 60.0) == 0

@@ -12,10 +12,11 @@ import httpx2
 import pytest
 
 from mlxtui import shelf
-from mlxtui.client import NotThere, ServerClient, ServerUnreachable
+from mlxtui.client import ServerClient
 from mlxtui.engine.process import EngineProcess
 from mlxtui.events import Downloading, ModelReady
 from mlxtui.models import disk
+from mlxtui.reach import NotThere, ServerUnreachable
 from mlxtui.server.downloads import AT_ONCE
 from mlxtui.settings import Settings
 from tests.models.conftest import cache, hub

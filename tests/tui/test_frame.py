@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlxtui.client import ReadOnly, ServerClient
+from mlxtui.client import ServerClient
 from mlxtui.errors import SettingsError
+from mlxtui.reach import ReadOnly
 from mlxtui.tui.keymap import bindings, checked, document, is_key
 from mlxtui.tui.places import PLACES
 from mlxtui.tui.screens.home import HomeScreen
