@@ -14,7 +14,8 @@ from itertools import islice
 from typing import Any
 
 from mlxtui.events import Event
-from mlxtui.state import State, fold
+from mlxtui.fold import fold
+from mlxtui.state import State
 
 RING = 4096
 

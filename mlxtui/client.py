@@ -18,10 +18,10 @@ from urllib.parse import quote
 import httpx2
 from httpx2 import ServerSentEvent
 
-from mlxtui import __version__
 from mlxtui.answer import Answer
 from mlxtui.errors import UserError
 from mlxtui.events import Event, from_json
+from mlxtui.fold import fold
 from mlxtui.kept import Cache, CacheAction
 from mlxtui.models.entry import Entry
 from mlxtui.models.hub import Hit
@@ -35,10 +35,11 @@ from mlxtui.reach import (
     refusal,
     sentence,
     skew,
+    told_state,
     understood,
     with_scheme,
 )
-from mlxtui.state import State, fold
+from mlxtui.state import State
 from mlxtui.types import Priority
 
 LinkStatus = Literal["connecting", "connected", "gone"]
@@ -116,7 +117,7 @@ class ServerClient:
         if not isinstance(data, dict):
             raise ServerUnreachable("this is no feed of an mlxtui server")
         if item.event == "snapshot":
-            known, (self.state, notice) = self.state, _state(data)
+            known, (self.state, notice) = self.state, told_state(data, LISTED)
             self.state.remember(known)
             return self._linked(Link("connected", notice))
         try:
@@ -293,14 +294,3 @@ class ServerClient:
 
 def _path(request: str) -> str:
     return f"/mlxtui/requests/{quote(request, safe='', errors='replace')}"
-
-
-def _state(data: Mapping[str, Any]) -> tuple[State, str]:
-    """The state, and a word about a version that is not ours."""
-    server = data.get("server")
-    theirs = server.get("version") if isinstance(server, dict) else None
-    notice = f"the server is mlxtui {theirs}, this is {__version__}" if theirs not in ("", __version__) else ""
-    try:
-        return State.from_json(data, LISTED), notice
-    except ValueError as error:
-        raise ServerUnreachable(f"{notice}: use the same version for both" if notice else str(error)) from error

@@ -1,4 +1,4 @@
-"""What happened, as frozen values: published by the server and the engine, folded into `state.State`, sent as SSE.
+"""What happened, as frozen values: published by the server and the engine, folded into the State, sent as SSE.
 
 Never per token (one EngineStep per engine step) and never with prompt or answer text. `t` is Unix time in seconds.
 """

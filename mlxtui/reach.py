@@ -5,15 +5,16 @@ URLs, responses and exceptions come in; a client of httpx, values and errors of 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx2
 
 from mlxtui import __version__
 from mlxtui.errors import UserError
+from mlxtui.state import State
 
 Read = TypeVar("Read")
 
@@ -74,6 +75,17 @@ def understood(read: Callable[[], Read]) -> Read:
         raise ServerUnreachable(
             f"the server says it in another way ({error!r}): use the same version for both"
         ) from error
+
+
+def told_state(data: Mapping[str, Any], finished: int) -> tuple[State, str]:
+    """The state, and a word about a version that is not ours."""
+    server = data.get("server")
+    theirs = server.get("version") if isinstance(server, dict) else None
+    notice = f"the server is mlxtui {theirs}, this is {__version__}" if theirs not in ("", __version__) else ""
+    try:
+        return State.from_json(data, finished), notice
+    except ValueError as error:
+        raise ServerUnreachable(f"{notice}: use the same version for both" if notice else str(error)) from error
 
 
 def sentence(error: Exception) -> str:

@@ -11,7 +11,8 @@ import pytest
 
 from mlxtui.bus import Bus, Item, Numbered, Snapshot, Subscription
 from mlxtui.events import Logged
-from mlxtui.state import State, fold
+from mlxtui.fold import fold
+from mlxtui.state import State
 
 
 def logged(n: int) -> Logged:

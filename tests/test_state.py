@@ -26,7 +26,8 @@ from mlxtui.events import (
     ServerStarted,
     ServerStopping,
 )
-from mlxtui.state import FINISHED_KEPT, LOG_KEPT, SECONDS_KEPT, State, fold
+from mlxtui.fold import fold
+from mlxtui.state import FINISHED_KEPT, LOG_KEPT, SECONDS_KEPT, State
 
 
 def folded(*events: Event) -> State:

@@ -38,7 +38,8 @@ from mlxtui.events import (
     RequestReceived,
     ServerStarted,
 )
-from mlxtui.state import State, fold
+from mlxtui.fold import fold
+from mlxtui.state import State
 from mlxtui.tui.widgets.requests import RequestsTable
 from tests.e2e.server import serving
 from tests.e2e.terminal import Terminal

@@ -13,8 +13,9 @@ import httpx2
 
 from mlxtui.engine.interface import ParsedCall
 from mlxtui.events import RequestFinished, RequestPrioritised, RequestQueued, RequestReceived, from_json
+from mlxtui.fold import fold
 from mlxtui.settings import Settings
-from mlxtui.state import State, fold
+from mlxtui.state import State
 from tests.server.serving import CHAT, HELLO, Gate, chat, function, run, serving, sse
 from tests.server.test_errors import assert_error
 from tests.server.test_life import gated

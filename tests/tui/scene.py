@@ -25,7 +25,8 @@ from mlxtui.events import (
     RequestReceived,
     ServerStarted,
 )
-from mlxtui.state import State, fold
+from mlxtui.fold import fold
+from mlxtui.state import State
 from mlxtui.tui.app import Dashboard, Outcome
 
 NOW = 1_700_000_000.0

@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, TextArea
 
 from mlxtui.events import Logged
-from mlxtui.state import fold
+from mlxtui.fold import fold
 from mlxtui.tui.app import Dashboard, Outcome
 from mlxtui.tui.keymap import bindings
 from mlxtui.tui.places import PLACES

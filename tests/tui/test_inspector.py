@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mlxtui.events import RequestFinished
-from mlxtui.state import fold
+from mlxtui.fold import fold
 from mlxtui.tui import wired
 from mlxtui.tui.screens import inspector
 from mlxtui.tui.screens.home import HomeScreen

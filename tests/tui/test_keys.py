@@ -11,7 +11,8 @@ from textual.screen import ModalScreen
 
 from mlxtui.client import Link
 from mlxtui.events import RequestPrioritised, RequestReceived
-from mlxtui.state import State, fold
+from mlxtui.fold import fold
+from mlxtui.state import State
 from mlxtui.tui.app import Dashboard, Outcome
 from mlxtui.tui.screens.home import HomeScreen
 from mlxtui.tui.screens.inspector import InspectorScreen

@@ -9,7 +9,8 @@ import pytest
 
 from mlxtui.errors import UserError
 from mlxtui.events import Logged
-from mlxtui.state import LOG_KEPT, LogLine, fold
+from mlxtui.fold import fold
+from mlxtui.state import LOG_KEPT, LogLine
 from mlxtui.tui.app import Dashboard
 from mlxtui.tui.export import folder, save
 from mlxtui.tui.logbook import entries, entry_line, whole

@@ -11,9 +11,9 @@ import pytest
 from textual.pilot import Pilot
 
 from mlxtui.events import Downloading, ModelLoading, ModelUnloaded
+from mlxtui.fold import fold
 from mlxtui.models.entry import Entry
 from mlxtui.models.hub import Hit
-from mlxtui.state import fold
 from mlxtui.tui.app import Dashboard, Outcome
 from mlxtui.tui.screens.ask import Ask
 from mlxtui.tui.screens.hub import HubScreen

@@ -17,8 +17,9 @@ from textual.geometry import Size
 from mlxtui.answer import Answer, Call
 from mlxtui.client import Link
 from mlxtui.events import RequestFinished, RequestReceived
+from mlxtui.fold import fold
 from mlxtui.row import Row
-from mlxtui.state import State, fold
+from mlxtui.state import State
 from mlxtui.tui.choose import SORTS, Chooser
 from mlxtui.tui.clipboard import system_copy
 from mlxtui.tui.figures import age, bar, count, duration, percent, rate, short, size
