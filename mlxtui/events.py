@@ -48,7 +48,7 @@ class ModelLoading:
 
 @dataclass(frozen=True, slots=True)
 class ModelReady:
-    """Sizes in bytes; `load_seconds` from spawning the worker to its being ready."""
+    """Sizes in bytes; `load_seconds` from spawning the worker to its being ready; `draft` is the model that drafts."""
 
     t: float
     model: str
@@ -57,6 +57,7 @@ class ModelReady:
     weights_bytes: int
     device: str
     load_seconds: float
+    draft: str = ""
 
 
 @dataclass(frozen=True, slots=True)

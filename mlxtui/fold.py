@@ -112,6 +112,7 @@ def _ready(state: State, event: ModelReady) -> None:
         weights_bytes=event.weights_bytes,
         device=event.device,
         load_seconds=event.load_seconds,
+        draft=event.draft,
     )
     _log(state, event.t, "info", f"{event.model} is ready after {event.load_seconds:.1f} s on {event.device}")
 

@@ -42,7 +42,10 @@ class Server:
 
 @dataclass(slots=True)
 class Model:
-    """`retry_at`: Unix time of the next try after a failure, None: there will be none. Sizes in bytes."""
+    """`retry_at`: Unix time of the next try after a failure, None: there will be none. Sizes in bytes.
+
+    `draft` is the model that drafts for it, "" for none.
+    """
 
     name: str = ""
     status: ModelStatus = "none"
@@ -54,6 +57,7 @@ class Model:
     weights_bytes: int = 0
     device: str = ""
     load_seconds: float = 0.0
+    draft: str = ""
 
 
 @dataclass(slots=True)

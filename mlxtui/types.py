@@ -115,7 +115,10 @@ class Dialect:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """The loaded model, as the worker tells it once on load. Sizes in bytes, `created` in Unix seconds."""
+    """The loaded model, as the worker tells it once on load. Sizes in bytes, `created` in Unix seconds.
+
+    `draft` is the model that drafts for it, "" for none.
+    """
 
     id: str
     context_length: int
@@ -126,6 +129,7 @@ class ModelInfo:
     kv_bytes_per_token: int = 0
     sampling: Sampling = Sampling()
     device: str = "cpu"
+    draft: str = ""
 
 
 @dataclass(frozen=True, slots=True)

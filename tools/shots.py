@@ -123,9 +123,9 @@ async def shoot(url: str) -> None:
             await app.action_go("home")
         for day in ("Monday", "Tuesday"):
             await weather(url, day)
-        await asyncio.sleep(1)
-        called = next(row for row in reversed(app.client.state.finished) if row.client.startswith(LOOKED_INTO))
-        app.post_message(RequestsTable.Inspected(called.id))
+        while not (called := [row for row in app.client.state.finished if row.client.startswith(LOOKED_INTO)][1:]):
+            await pilot.pause(0.1)
+        app.post_message(RequestsTable.Inspected(called[0].id))
         await asyncio.sleep(1)
         await pilot.press("p", "d")
         await asyncio.sleep(1)

@@ -273,11 +273,8 @@ class EngineProcess:
                 self._status = EngineStatus("ready")
                 self._wanted.loaded(model)
                 took = time.monotonic() - self.supervisor.spawned
-                self._publish(
-                    ModelReady(
-                        now, model.id, model.context_length, model.parameters, model.weights_bytes, model.device, took
-                    )
-                )
+                sizes = (model.context_length, model.parameters, model.weights_bytes)
+                self._publish(ModelReady(now, model.id, *sizes, model.device, took, model.draft))
             case LoadFailed(message):
                 if self._model is not None:
                     self._log(Note("error", message))

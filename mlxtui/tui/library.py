@@ -108,8 +108,8 @@ def chosen(entries: Iterable[Entry], query: str) -> list[Entry]:
     return [entry for entry in entries if matches(entry)]
 
 
-def about(entry: Entry | None) -> list[Line]:
-    """The selected model in words."""
+def about(entry: Entry | None, model: Model) -> list[Line]:
+    """The selected model in words; `model` is the one that is loaded."""
     if entry is None:
         return []
     where = {"embedded": "comes with mlxtui", "hub": "Hugging Face cache", "folder": "a folder of yours"}[entry.source]
@@ -118,6 +118,8 @@ def about(entry: Entry | None) -> list[Line]:
     if entry.trouble:
         again: Line = ((" · ", "dim"), ("⏎", "accent"), (" downloads the rest", "dim")) if entry.source == "hub" else ()
         return [place, ((entry.trouble, "bad"), *again)]
+    if entry.loaded and model.draft:
+        return [place, (("drafted for by ", "dim"), (model.draft, ""), ("; requests run one at a time", "dim"))]
     if entry.source == "embedded":
         return [place, (("a toy to try everything with; ", "dim"), ("d", "accent"), (" gets a real one", "dim"))]
     return [place] if entry.fit == "fits" else [place, ((_memory(entry), "warn"),)]

@@ -93,6 +93,8 @@ def nice(value: float) -> float:
 
 def nice_bytes(value: float) -> float:
     """The next of 1, 1.5, 2, 3, 4, 6, 8, ... in binary units at or above."""
+    if value <= 0:
+        return 0
     step = 1.0
     while step * 1.5 < value:
         step *= 2

@@ -32,6 +32,7 @@ def drafted(models: Models, model_dir: Callable[[str], Path]) -> dict[str, Model
     """The plain model with itself, with random weights, and with a nearly equal model as its draft."""
     path, model = str(model_dir("plain")), models("plain")
     itself = with_draft(model, path, silent)
+    assert (model.info.draft, itself.info.draft) == ("", path)
     stranger, near = load(path, None, silent).module, load(path, None, silent).module
     for module, amount in ((stranger, 1.0), (near, 0.02)):
         noise = tree_map(lambda a, by=amount: a + by * mx.random.normal(a.shape, key=KEY), module.parameters())

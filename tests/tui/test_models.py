@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from mlxtui.events import Downloading, ModelLoading, ModelUnloaded
+from mlxtui.events import Downloading, ModelLoading, ModelReady, ModelUnloaded
 from mlxtui.fold import fold
 from mlxtui.models.entry import Entry
 from mlxtui.models.hub import Hit
@@ -123,6 +123,19 @@ def test_load(key: str) -> None:
             assert server.changes == [("load", "mlxtui-tiny")]
             fold(client.state, ModelLoading(NOW, "mlxtui-tiny", "reading"))
             assert "◐ mlxtui-tiny" in await shown(app, pilot)
+
+    play(scene())
+
+
+def test_the_model_that_drafts_for_the_loaded_one_is_named() -> None:
+    async def scene() -> None:
+        async with models() as (_, client, app, pilot):
+            select(app, "4bit")
+            assert "drafted" not in await shown(app, pilot)
+            fold(client.state, ModelReady(NOW, QWEN, 40960, 4_000_000_000, GB, "gpu", 2.0, "org/[/small]"))
+            assert "drafted for by org/[/small]; requests run one at a time" in await shown(app, pilot)
+            select(app, "GLM-4-9B")
+            assert "drafted" not in await shown(app, pilot)
 
     play(scene())
 

@@ -150,7 +150,7 @@ def test_bars_are_the_latest_seconds_and_nothing_twice(values: list[int], step: 
 
 def test_scales_are_round() -> None:
     assert [nice(v) for v in (0, 0.3, 1, 1.2, 3, 9, 10, 83, 1_900)] == [0, 1, 1, 2, 5, 10, 10, 100, 2_000]
-    assert [nice_bytes(v) / 1024 for v in (1024, 1025, 1600, 2049)] == [1, 1.5, 2, 3]
+    assert [nice_bytes(v) / 1024 for v in (0, 1024, 1025, 1600, 2049)] == [0, 1, 1.5, 2, 3]
 
 
 def test_the_axis_says_how_long_ago() -> None:

@@ -127,6 +127,7 @@ def with_draft(model: Model, name: str, tell: Callable[[str], None]) -> Model:
         model.info,
         weights_bytes=model.info.weights_bytes + sum(array.nbytes for _, array in tree_flatten(module.parameters())),
         kv_bytes_per_token=model.info.kv_bytes_per_token + sum(_growth(c) for c in cache),
+        draft=name,
     )
     return replace(model, info=info, draft=module)
 

@@ -106,7 +106,7 @@ class ModelsScreen(Screen[None]):
         return [(("no model matches ", "dim"), (query, "bold"), ("   (esc shows all)", "dim"))]
 
     def _about(self, view: View, area: Size) -> Painted:
-        return Painted(about(self._table.selected)[: area.height], title="this model")
+        return Painted(about(self._table.selected, view.state.model)[: area.height], title="this model")
 
     def _redraw(self) -> None:
         if self._view is not None and self.is_mounted:
