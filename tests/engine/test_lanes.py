@@ -88,7 +88,7 @@ def test_nothing_is_computed_behind_the_last_token_of_all(counted: tuple[Model, 
     model, module = counted
     drive = Drive(model)
     drive.run(prompt(1, 20), 3)
-    assert [shape for shape in module.passes if shape == (1, 1)] == [(1, 1)] * 3
+    assert module.passes == [(1, 20), (1, 1), (1, 1)]
     again = drive.run(prompt(1, 20), 3)
     assert again.cached == 19
 
@@ -115,3 +115,26 @@ def test_what_is_fetched_is_copied_once_with_room_for_the_rest(models: Models) -
     kept = [cache.keys.shape for cache in entry.caches]
     assert drive.run(longer, 4).tokens == alone(models("plain"), longer, 4)
     assert [cache.keys.shape for cache in entry.caches] == kept
+
+
+def test_who_is_alone_has_a_short_prompt_computed_with_its_first_token(counted: tuple[Model, Counted]) -> None:
+    model, module = counted
+    drive = Drive(model)
+    got = drive.run(prompt(1, 20), 2)
+    assert module.passes == [(1, 20), (1, 1)]
+    assert [(prefill.done, prefill.total) for prefill in got.prefills] == [(0, 20), (20, 20)]
+    module.passes.clear()
+    drive.run([*prompt(1, 20), *got.tokens, *prompt(2, 9)], 1)
+    assert module.passes == [(1, 10)]
+
+
+def test_who_is_not_alone_any_more_prefills_as_all_do(models: Models) -> None:
+    model = models("plain")
+    drive = Drive(model)
+    first = drive.admit(prompt(1, 20), 4)
+    drive.step()
+    second = drive.admit(prompt(2, 20), 4)
+    drive.finish()
+    assert drive.got[first].tokens == alone(model, prompt(1, 20), 4)
+    assert drive.got[second].tokens == alone(model, prompt(2, 20), 4)
+    assert [prefill.done for prefill in drive.got[first].prefills] == [0, 20]

@@ -42,12 +42,15 @@ class Batch:
         self._merged = False
         self._pending: Any = None  # (n,) the tokens to be fed next, possibly still being computed
         self._figures: Figures | None = None  # of those tokens
+        self._opening: list[int] = []
         self._steps = 0
         self._unfed = 0  # tokens at the end of each slot's that are not in its cache
         self._compose()
 
     def join(self, slots: Sequence[Slot]) -> None:
-        """Take in prefilled slots; their first tokens come out of the step after next."""
+        """Take in prefilled slots; their first tokens come out of the step after next. One that joins nobody may have
+        tokens ahead: they go with its last one through the first pass.
+        """
         if not slots:
             return
         running = len(self.slots)
@@ -56,6 +59,7 @@ class Batch:
             self._merge(running, [slot.caches for slot in slots])
         else:
             self._caches, self._merged = slots[0].caches, False
+            self._opening = slots[0].tokens[slots[0].done : -1]
         fed = mx.array([slot.tokens[-1] for slot in slots])
         self._pending = mx.concatenate([self._pending, fed]) if running else fed
         for slot in slots:
@@ -112,7 +116,8 @@ class Batch:
     def dissolve(self) -> list[Slot]:
         """Empty the batch whatever state it is in; returns the slots that were in it."""
         slots, self.slots = self.slots, []
-        self._caches, self._merged, self._pending, self._figures, self._unfed = [], False, None, None, 0
+        self._caches, self._merged, self._pending, self._figures = [], False, None, None
+        self._opening, self._unfed = [], 0
         return slots
 
     def step(self) -> Iterable[Drawn]:
@@ -140,7 +145,7 @@ class Batch:
             self._unfed = 1  # the last tokens of all of them: nobody asks what would follow
             return self._arrived(cast(list[int], fed.tolist()), figures.read() if figures else {})
         make_room(self._caches, len(self._caches))  # the last of the layers has its turn in time
-        logits = raw = self._module(fed[:, None], cache=self._caches)[:, -1, :]
+        logits = raw = self._module(self._next(fed), cache=self._caches)[:, -1, :]
         if self._penalties:
             logits = self._penalties(logits, fed)
         waits = self._guides.waits
@@ -159,6 +164,15 @@ class Batch:
         if not waits:
             self._advance(fed)
         return self._arrived(cast(list[int], fed.tolist()), figures.read() if figures else {})
+
+    def _next(self, fed: mx.array) -> mx.array:
+        """(slots, tokens) to compute: one each, but for a slot that joined with some ahead."""
+        if not self._opening:
+            return fed[:, None]
+        opening, self._opening = mx.array(self._opening), []
+        while make_room(self._caches, opening.size + 1):
+            pass
+        return mx.concatenate([opening, fed])[None]
 
     def _advance(self, fed: mx.array) -> None:
         if self._guides:

@@ -39,6 +39,7 @@ _MANY = 4  # short prompts are a rush, soon over: a batch that fills slowly is d
 _RUSH, _LONGEST = 4, 0.4  # as a multiple of a decode step, and at most
 _SHARED = 0.75  # of it for short prompts in one pass; what is left is for long ones, or those would starve
 _GATHER = 8  # steps at most
+_OPENING = 64  # tokens: a pass from which a token is drawn computes the logits of all of them
 _CLEAN_EVERY = 512
 _log = logging.getLogger("mlxtui.engine")
 
@@ -64,6 +65,7 @@ class Scheduler:
         self._ready: deque[Slot] = deque()
         self._held: deque[Slot] = deque()  # what their prompts begin with is just being prefilled for another slot
         self._cuttable = model.cuttable
+        self._opening = model.cuttable and model.draft is None  # copies of what can't be cut end before the last token
         draft = model.draft and Draft(model.draft)
         self._running = Lanes(lambda: Batch(model.module, model.vocab, draft), most_padding(model.info))
         self._prefiller = Prefiller(model.module, clock)
@@ -109,6 +111,7 @@ class Scheduler:
             self.cache.shrink(self._memory.spare([len(slot.tokens) for slot in self._active]))
             mx.clear_cache()
         self._fill_slots()
+        self._part()
         waited, prefilling = 0.0, bool(self._prefilling)
         if prefilling:
             waited = self._timed(self._running.settle)
@@ -209,7 +212,7 @@ class Scheduler:
         return 0 < self._gathered < _GATHER
 
     def _prefill_alone(self, slot: Slot, seconds: float) -> float:
-        if not slot.ahead:
+        if not slot.ahead or self._opens(slot):
             self._ready.append(slot)
             return seconds
         took = 0.0
@@ -223,6 +226,16 @@ class Scheduler:
             done = not slot.ahead and (self._prefiller.is_short(slot) or not self._running.slots)
             (self._ready if done else self._prefilling).append(slot)
         return took
+
+    def _opens(self, slot: Slot) -> bool:
+        """Whether nobody else is there, and the rest of its prompt may go with the last token through the same pass."""
+        return self._opening and not self._active and slot.ahead <= _OPENING
+
+    def _part(self) -> None:
+        """Who is not alone any more prefills as all do."""
+        for slot in [slot for slot in self._ready if slot.ahead and len(self._active) > 1]:
+            self._ready.remove(slot)
+            self._prefilling.append(slot)
 
     def _prefill_together(self, slots: list[Slot], seconds: float) -> float:
         if not self._sharing:
@@ -243,12 +256,15 @@ class Scheduler:
         return took
 
     def _progress(self, slot: Slot) -> None:
-        total = len(slot.prompt.tokens)
-        if not slot.generated:
-            self._prefills.append(Prefill(slot.id, slot.done if slot.ahead else total, total, slot.cached))
+        self._tell(slot)
         if (not slot.ahead or slot.done in slot.prompt.marks) and not can_trim_prompt_cache(slot.caches):
             # What can't be trimmed serves the next turn only if it ends where that one's history still is the same.
             self.cache.store(slot.tokens[: slot.done], copy.deepcopy(slot.caches), slot.prompt.origin)
+
+    def _tell(self, slot: Slot, *, done: bool = False) -> None:
+        total = len(slot.prompt.tokens)
+        if not slot.generated:
+            self._prefills.append(Prefill(slot.id, slot.done if slot.ahead and not done else total, total, slot.cached))
 
     def _join(self) -> None:
         suspects = [slot for slot in self._active if slot.suspect]
@@ -260,6 +276,8 @@ class Scheduler:
             joining = [slot for slot in self._ready if slot.suspect][:1]
         for slot in joining:
             self._ready.remove(slot)
+            if slot.ahead:
+                self._tell(slot, done=True)
         self._running.join(joining)
 
     def _decode(self) -> None:
