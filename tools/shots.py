@@ -36,7 +36,7 @@ QUESTIONS = (
 )
 WEATHER = "What is the weather in Paris?"
 PREPARED: dict[str, tuple[str, ...]] = {
-    "chat": (*"What is the capital of France?", "enter"),
+    "chat": (*"Think step by step: what is 2 plus 3?", "enter"),
     "check": ("r",),
 }
 """Keys to press on a screen that shows nothing by itself; it gets twenty times as long."""
@@ -93,8 +93,8 @@ async def person(url: str, number: int) -> None:
 
 
 async def ask(client: openai.AsyncOpenAI, draw: random.Random) -> None:
-    """A question, sometimes after a long document, sometimes a wrong one."""
-    pages, mark = draw.choice((0, 0, 0, 20, 60, 100)), draw.randrange(10_000)
+    """A question, sometimes after one of a few documents, new or known by now, sometimes a wrong one."""
+    pages, mark = draw.choice((0, 0, 0, 20, 60, 100)), 100 * draw.randrange(12)
     document = " ".join(f"Line {n}: fox {mark + n} sleeps." for n in range(pages))
     role = "user" if draw.random() < 0.97 else "stranger"
     tooled = draw.random() < 0.2
