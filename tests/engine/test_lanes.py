@@ -9,6 +9,8 @@ import mlx.core as mx
 import pytest
 from mlx_lm.models.cache import KVCache
 
+from mlxtui.engine.worker.cache.entry import Origin
+from mlxtui.engine.worker.cache.keys import WIDTH
 from mlxtui.engine.worker.model import Model
 from mlxtui.engine.worker.room import make_room
 from tests.engine.conftest import Models
@@ -115,6 +117,26 @@ def test_what_is_fetched_is_copied_once_with_room_for_the_rest(models: Models) -
     kept = [cache.keys.shape for cache in entry.caches]
     assert drive.run(longer, 4).tokens == alone(models("plain"), longer, 4)
     assert [cache.keys.shape for cache in entry.caches] == kept
+
+
+def test_a_conversation_goes_on_in_its_own_cache_and_comes_back_under_its_id(models: Models) -> None:
+    drive = Drive(models("plain"))
+    talk = {"origin": Origin("talk")}
+    tokens = prompt(1, 100)
+    tokens += [*drive.run(tokens, 4, **talk).tokens, *prompt(2, 30)]
+    (entry,) = drive.scheduler.cache.entries
+    job = drive.admit(tokens, 4, **talk)
+    drive.step()
+    assert drive.scheduler.cache.entries == []
+    other = drive.admit([*tokens[:100], *prompt(3, 20)], 4)
+    drive.finish()
+    after = next(kept for kept in drive.scheduler.cache.entries if kept.id == entry.id)
+    assert (after.hits, after.created, after.returned) == (1, entry.created, True)
+    assert len(tokens) < len(after.key) // WIDTH
+    assert drive.got[job].tokens == alone(models("plain"), tokens, 4)
+    assert drive.got[other].tokens == alone(models("plain"), [*tokens[:100], *prompt(3, 20)], 4)
+    assert drive.got[other].cached == 100
+    assert not entry.caches
 
 
 def test_who_is_alone_has_a_short_prompt_computed_with_its_first_token(counted: tuple[Model, Counted]) -> None:

@@ -43,6 +43,7 @@ class PrefixCache:
     def __init__(self, module: Any, max_bytes: int, clock: Callable[[], float] = time.time) -> None:
         self._module, self.max_bytes, self._clock = module, max_bytes, clock
         self._entries: OrderedDict[bytes, Entry] = OrderedDict()  # least recently used first
+        self._taken: OrderedDict[bytes, Entry] = OrderedDict()  # by requests that still run; without their caches
         self._gone: OrderedDict[bytes, None] = OrderedDict()
         self.evicted: Counter[str] = Counter()
         self.recent: deque[Evicted] = deque(maxlen=_RECENT)
@@ -72,12 +73,24 @@ class PrefixCache:
         parting = self._parting(wanted, shared, longest)
         if best is None:
             return Found(make_prompt_cache(self._module), 0, parting)
-        caches = copy.deepcopy(self._use(best, origin).caches)
+        entry = self._use(best, origin)
+        if longest == len(best) and entry.cuttable and not entry.pinned and origin.root == entry.origin.root != "":
+            return Found(self._taken_over(entry), longest // WIDTH, parting)
+        caches = copy.deepcopy(entry.caches)
         trim_prompt_cache(caches, (len(best) - longest) // WIDTH)
         for cache in caches:
             if type(cache) is KVCache:
                 _view(cache)
         return Found(caches, longest // WIDTH, parting)
+
+    def _taken_over(self, entry: Entry) -> list[Any]:
+        """What its own conversation goes on with need not be copied: it comes back longer, under the same id."""
+        self._drop(entry.key)
+        self._taken[entry.key] = entry
+        while len(self._taken) > _REMEMBERED:
+            self._taken.popitem(last=False)
+        caches, entry.caches = entry.caches, []
+        return caches
 
     def _use(self, key: bytes, origin: Origin) -> Entry:
         self._entries.move_to_end(key)
@@ -137,11 +150,14 @@ class PrefixCache:
 
     def _supersede(self, entry: Entry) -> None:
         """What the new entry holds as well goes; the longest of that lives on in it, under its id."""
-        held = [key for key in self._entries if key == entry.key or (entry.cuttable and entry.key.startswith(key))]
+        known = (*self._entries, *self._taken)
+        held = {key for key in known if key == entry.key or (entry.cuttable and entry.key.startswith(key))}
         for key in sorted(held, key=len):
-            old = self._drop(key)
+            old = self._drop(key) if key in self._entries else self._taken[key]
+            self._taken.pop(key, None)
             entry.id, entry.created, entry.hits = old.id, old.created, old.hits
             entry.pinned |= old.pinned
+            entry.returned |= old.returned
 
     def _make_room(self) -> None:
         if self.nbytes > self.max_bytes:
