@@ -12,7 +12,7 @@ import signal
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar, Literal
 
@@ -130,7 +130,7 @@ class Dashboard(App[Outcome]):
         if self._held is not None:
             return self._held
         client = self.client
-        return View(client.state, self._clock() + client.skew, client.link, client.url)
+        return View(client.state, self._clock() + client.skew, client.link, client.url, self._owns_server)
 
     def draw(self) -> None:
         """One frame: the screens that can be seen draw what changed."""
@@ -154,7 +154,7 @@ class Dashboard(App[Outcome]):
             self._held = None
         else:
             now = self.view
-            self._held = View(now.state.copy(), now.now, now.link, now.url, paused=True)
+            self._held = replace(now, state=now.state.copy(), paused=True)
         self.draw()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

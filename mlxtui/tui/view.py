@@ -12,12 +12,14 @@ from mlxtui.tui.text import Line
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """`now` is the server's clock. `url` is where the dashboard looks for the server."""
+    """`now` is the server's clock. `url` is where the dashboard looks for the server, which it has started itself if
+    `own`."""
 
     state: State
     now: float
     link: Link
     url: str
+    own: bool = True
     paused: bool = False
 
 

@@ -55,7 +55,7 @@ STAGES = {
     "wrong-key": (
         State(),
         Link("connecting", "the server wants an API key"),
-        "✗ not connected  the server wants an API key",
+        "✗ not connected  the server wants an API key; trying again",
     ),
     "engine-starting": (folded([ServerStarted(NOW - 3, "0.1.0", "http://x:1", 1, 32)]), None, "starting the engine…"),
     "loading": (
@@ -90,6 +90,18 @@ def test_the_header_says_how_the_server_stands(stage: str) -> None:
     async def scene() -> None:
         async with dashboard(StillClient(state, link), size=(100, 30)) as (app, _):
             assert said in screen_text(app).splitlines()[1]
+
+    play(scene())
+
+
+def test_who_attaches_to_nothing_is_told_so() -> None:
+    async def scene() -> None:
+        client = StillClient(State(), Link("connecting", "nothing answers there"))
+        async with dashboard(client, size=(100, 30), owns_server=False) as (app, pilot):
+            said = "✗ not connected  nothing answers there; trying again"
+            assert said in screen_text(app).splitlines()[1]
+            client.link = Link("connecting")
+            assert "○ connecting…" in (await drawn(app, pilot)).splitlines()[1]
 
     play(scene())
 

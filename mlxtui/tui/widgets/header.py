@@ -29,7 +29,7 @@ def _status(view: View) -> Line:
     if link.status == "gone":
         return (("✗ server gone", "bad"), (f"  {link.detail}; trying again", "dim"))
     if not view.state.server.started:
-        return _waiting(link.detail)
+        return _waiting(view.own, link.detail)
     if view.state.server.stopping:
         return (("◌ stopping…", "warn"), (f"  {model.name}", "bold"))
     match model.status:
@@ -44,11 +44,13 @@ def _status(view: View) -> Line:
     return (("◐ starting the engine…", "warn"),)
 
 
-def _waiting(detail: str) -> Line:
-    """Nobody listening yet is what starting looks like; anything else is news."""
-    if detail in ("", "nothing answers there"):
+def _waiting(own: bool, detail: str) -> Line:
+    """Nobody listening yet is what starting looks like, if the server is our own; anything else is news."""
+    if own and detail in ("", "nothing answers there"):
         return (("○ starting…", "warn"), ("  waiting for the server", "dim"))
-    return (("✗ not connected", "bad"), (f"  {detail}", ""))
+    if not detail:
+        return (("○ connecting…", "warn"),)
+    return (("✗ not connected", "bad"), (f"  {detail}", ""), ("; trying again", "dim"))
 
 
 def _retry(view: View) -> str:
