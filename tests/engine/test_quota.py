@@ -156,6 +156,17 @@ def test_conversations_that_a_client_calls_one_share_a_quota() -> None:
         assert _found(cache, prompt(1, 300)) == left
 
 
+def test_a_conversation_is_outgrown_by_its_own_turns_only_whatever_its_key() -> None:
+    """Clients give all their conversations one key; what those have in common is the system prompt."""
+    cache = _cache(max_tokens=1000)
+    _ask(cache, "oldest", prompt(1, 300))
+    for talk in (2, 3):
+        _ask(cache, f"talk{talk}", [*prompt(99, 170), *prompt(talk, 40)], "k")
+    _ask(cache, "newest", prompt(4, 350))
+    assert cache.evicted == {"budget": 1}
+    assert _found(cache, prompt(1, 300)) == 0
+
+
 def test_a_key_makes_conversations_a_family_and_no_key_leaves_them_apart() -> None:
     one, other = _chat(Message("user", "It is noon.")), _chat(Message("user", "It is one."))
     assert origin_of("j", one, "k").family == origin_of("j", other, "k").family != origin_of("j", one, "l").family
