@@ -7,9 +7,10 @@ the engine, but for the one question it may ask: what the model's own parser mak
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from itertools import chain, groupby
+from typing import Any, cast
 from uuid import uuid4
 
 from mlxtui.engine.interface import ParsedCall, Piece
@@ -141,20 +142,25 @@ def _with_logprobs(deltas: list[Delta], logprobs: tuple[Logprob, ...], index: in
     return [*deltas, Text("", index, logprobs)]
 
 
-def joined(deltas: list[Delta]) -> Iterator[Delta]:
+def joined(deltas: Sequence[Delta]) -> Iterator[Delta]:
     """Neighbouring text of one channel or call as one delta: one write to the client."""
-    last: Delta | None = None
-    for delta in deltas:
-        match last, delta:
-            case (Text(choice=i), Text(choice=j)) if i == j:
-                last = Text(last.text + delta.text, i, last.logprobs + delta.logprobs)
-            case (Reasoning(choice=i), Reasoning(choice=j)) if i == j:
-                last = Reasoning(last.text + delta.text, i)
-            case (CallArguments(), CallArguments()) if (last.choice, last.index) == (delta.choice, delta.index):
-                last = replace(last, text=last.text + delta.text)
-            case _:
-                if last is not None:
-                    yield last
-                last = delta
-    if last is not None:
-        yield last
+    if len(deltas) == 1:  # nearly all tokens
+        yield deltas[0]
+        return
+    for (kind, *_), run in groupby(deltas, _line):
+        first, *more = parts = [*run]
+        if not more or not issubclass(kind, Text | Reasoning | CallArguments):
+            yield from parts
+            continue
+        text = "".join([part.text for part in cast(list[Text | Reasoning | CallArguments], parts)])
+        if isinstance(first, Text):
+            yield Text(
+                text, first.choice, tuple(chain.from_iterable(part.logprobs for part in cast(list[Text], parts)))
+            )
+        else:
+            yield replace(cast(Reasoning | CallArguments, first), text=text)
+
+
+def _line(delta: Delta) -> tuple[type, int, int]:
+    """What a delta goes on with: kind, choice and call."""
+    return type(delta), getattr(delta, "choice", 0), getattr(delta, "index", 0)
