@@ -65,6 +65,18 @@ def test_a_long_context_decodes_beside_the_short_ones_and_is_not_merged_with_the
         assert got == alone(model, prompt(number, 20), len(got))
 
 
+def test_many_short_ones_do_not_each_bring_a_little_padding_to_a_long_one(counted: tuple[Model, Counted]) -> None:
+    """In whichever order they come: what counts is the padding of all of them, which each step reads."""
+    model, module = counted
+    drive = Drive(model)
+    running(drive, prompt(1, 1500), 100)
+    for number in range(2, 12):
+        running(drive, prompt(number, 20), 100)
+    module.passes.clear()
+    drive.step()
+    assert sorted(module.passes) == [(5, 1), (6, 1)]
+
+
 def test_contexts_of_about_the_same_length_share_a_batch(counted: tuple[Model, Counted]) -> None:
     model, module = counted
     drive = Drive(model)
