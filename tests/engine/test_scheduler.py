@@ -268,6 +268,16 @@ def test_a_prompt_that_fits_no_memory_is_refused_with_the_numbers(models: Models
     assert drive.got[fitting].finish == "length"
 
 
+def test_a_short_job_fits_beside_a_long_one_that_leaves_no_room_for_a_second(models: Models) -> None:
+    """It gets a batch of its own, so it is not as long there as the long one."""
+    info = models("plain").info
+    drive = Drive(models("plain"), memory_limit=info.weights_bytes + 12_000 * info.kv_bytes_per_token)
+    for number, length in enumerate((6500, 20, 6500)):
+        drive.admit(prompt(number, length), 5)
+    drive.step()
+    assert [len(slot.prompt.tokens) for slot in drive.scheduler._active] == [6500, 20]
+
+
 def test_jobs_wait_until_they_fit_beside_each_other_and_the_prefix_cache_makes_room(models: Models) -> None:
     info = models("plain").info
     limit = info.weights_bytes + 1000 * info.kv_bytes_per_token  # two rows of 100 tokens and a step of 256 each

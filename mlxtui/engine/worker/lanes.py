@@ -24,7 +24,7 @@ def most_padding(info: ModelInfo) -> int:
 
 
 class Lanes:
-    """Batches of slots of similar lengths, in step. `padding`: no more tokens that are nobody's are added where one joins.
+    """Batches of slots of similar lengths, in step; who would add more than `padding` tokens to one does not join it.
 
     After an exception from any method call `dissolve`: the caches are in an unknown state.
     """
@@ -37,6 +37,12 @@ class Lanes:
     @property
     def slots(self) -> list[Slot]:
         return [slot for batch in self._batches for slot in batch.slots]
+
+    def tokens(self, joining: Sequence[int]) -> int:
+        """At most so many are in all rows, what pads them included, once sequences this long have joined as well."""
+        rows = [max(map(_length, batch.slots)) for batch in self._batches for _ in batch.slots]
+        apart = sum(rows) + sum(length + self._most for length in joining)
+        return min(apart, len([*rows, *joining]) * max((*rows, *joining), default=0))
 
     def join(self, slots: Sequence[Slot]) -> None:
         """Take in prefilled slots; their first tokens come out of the step after next."""
@@ -94,5 +100,9 @@ class Lanes:
 
 def _padding(slots: Sequence[Slot]) -> int:
     """Tokens in a batch of these that are nobody's."""
-    lengths = [len(slot.tokens) for slot in slots]
+    lengths = [*map(_length, slots)]
     return len(lengths) * max(lengths, default=0) - sum(lengths)
+
+
+def _length(slot: Slot) -> int:
+    return len(slot.tokens)

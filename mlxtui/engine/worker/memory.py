@@ -1,12 +1,11 @@
 """What fits into the device's memory, by the numbers; knows neither the device nor the jobs.
 
-A batch holds as many tokens for each of its rows as the longest of them has. Answers count as they grow, not in
-advance: guards that reserve `max_tokens` for everybody refuse most of what would have fitted.
+Sequences count with what pads them in their batches, and as they grow, not in advance: guards that reserve
+`max_tokens` for everybody refuse most of what would have fitted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 _CACHE = 1 / 4  # of what the weights leave: the rest is for the requests that run
@@ -28,25 +27,25 @@ class Memory:
     per_slot: int
     per_token: int
 
-    def spare(self, lengths: Sequence[int]) -> int | None:
-        """Bytes left beside the weights and a batch of sequences this long; negative: it does not fit."""
+    def spare(self, rows: int, tokens: int) -> int | None:
+        """Bytes left beside the weights and so many sequences of so many tokens in all; negative: they do not fit."""
         if self.limit is None:
             return None
-        return self.limit - self.weights - len(lengths) * self._row(max(lengths, default=0))
+        return self.limit - self.weights - self._size(rows, tokens)
 
-    def fits(self, lengths: Sequence[int]) -> bool:
-        spare = self.spare(lengths)
+    def fits(self, rows: int, tokens: int) -> bool:
+        spare = self.spare(rows, tokens)
         return spare is None or spare >= 0
 
     def refusal(self, length: int) -> str:
         """Why a prompt this long does not even fit alone, with the numbers."""
         return (
-            f"the prompt's {length} tokens need {_gb(self._row(length))} of KV cache, the weights {_gb(self.weights)}, "
-            f"and this machine has {_gb(self.limit or 0)} for both"
+            f"the prompt's {length} tokens need {_gb(self._size(1, length))} of KV cache, "
+            f"the weights {_gb(self.weights)}, and this machine has {_gb(self.limit or 0)} for both"
         )
 
-    def _row(self, length: int) -> int:
-        return (length + _HEADROOM) * self.per_token + self.per_slot
+    def _size(self, rows: int, tokens: int) -> int:
+        return (tokens + rows * _HEADROOM) * self.per_token + rows * self.per_slot
 
 
 def _gb(count: int) -> str:

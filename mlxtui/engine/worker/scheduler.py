@@ -108,7 +108,7 @@ class Scheduler:
         """Move everything on by one step."""
         self._steps += 1
         if self._steps % _CLEAN_EVERY == 0:
-            self.cache.shrink(self._memory.spare([len(slot.tokens) for slot in self._active]))
+            self.cache.shrink(self._memory.spare(*self._needs()))
             mx.clear_cache()
         self._fill_slots()
         self._part()
@@ -133,17 +133,22 @@ class Scheduler:
 
     def _fill_slots(self) -> None:
         """Waiting prompts take free slots in turn, as far as their KV caches fit beside the others'."""
-        while self._waiting and len(active := self._active) < self._capacity:
-            lengths = [len(self._waiting.first().tokens), *(len(slot.tokens) for slot in active)]
-            if self._memory.fits(lengths):
-                self.cache.shrink(self._memory.spare(lengths))
+        while self._waiting and len(self._active) < self._capacity:
+            needs = self._needs(len(self._waiting.first().tokens))
+            if self._memory.fits(*needs):
+                self.cache.shrink(self._memory.spare(*needs))
                 self._start(self._waiting.take())
-            elif active:
+            elif self._active:
                 return
             else:
                 prompt = self._waiting.take()
                 message = self._memory.refusal(len(prompt.tokens))
                 self._failures.append(Failure(prompt.id, "insufficient_memory", message))
+
+    def _needs(self, *more: int) -> tuple[int, int]:
+        """Rows, and at most so many tokens in them, with as many more prompts of these lengths."""
+        joining = [*more, *(len(slot.tokens) for slot in (*self._held, *self._prefilling, *self._ready))]
+        return len(self._running.slots) + len(joining), self._running.tokens(joining)
 
     def _start(self, prompt: Prompt) -> None:
         tokens = list(prompt.tokens)
