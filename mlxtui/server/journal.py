@@ -71,12 +71,13 @@ class Journal(Generic[T]):
                     return
                 else:
                     woken.clear()
+                    known = len(self.entries)
                     # Once a token and stream: `asyncio.timeout` would cost three times as much.
                     timer = loop.call_later(silence, woken.set) if silence is not None else None
                     await woken.wait()
                     if timer:
                         timer.cancel()
-                    if at >= len(self.entries) and not self.ended:
+                    if len(self.entries) == known and not self.ended:
                         yield ()
         finally:
             self._readers.discard(woken)

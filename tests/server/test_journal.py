@@ -85,3 +85,11 @@ async def test_silence_gives_an_empty_batch_and_then_goes_on() -> None:
         pass
     assert batch == (1,)
     await reader.aclose()
+
+
+@scene
+async def test_who_waits_for_what_is_far_ahead_is_not_told_of_what_comes_before() -> None:
+    journal = Journal[int]()
+    writing = asyncio.create_task(written(journal))
+    assert [batch async for batch in journal.follow(3)] == [(3,)]
+    await writing
