@@ -13,6 +13,7 @@ from mlxtui.engine.worker.cache.entry import Origin
 from mlxtui.engine.worker.cache.keys import WIDTH
 from mlxtui.engine.worker.model import Model
 from mlxtui.engine.worker.room import make_room
+from mlxtui.types import Sampling
 from tests.engine.conftest import Models
 from tests.engine.drive import Drive, alone, prompt
 
@@ -149,6 +150,17 @@ def test_a_conversation_goes_on_in_its_own_cache_and_comes_back_under_its_id(mod
     assert drive.got[other].tokens == alone(models("plain"), [*tokens[:100], *prompt(3, 20)], 4)
     assert drive.got[other].cached == 100
     assert not entry.caches
+
+
+def test_a_turn_that_fails_does_not_cost_its_conversation_the_cache_that_it_went_on_in(models: Models) -> None:
+    drive = Drive(models("plain"))
+    talk = {"origin": Origin("talk")}
+    tokens = prompt(1, 100)
+    tokens += [*drive.run(tokens, 4, **talk).tokens, *prompt(2, 30)]
+    assert drive.run(tokens, 4, Sampling(temperature=1.0, min_p=2.0), **talk).failure
+    again = drive.run(tokens, 4, **talk)
+    assert again.cached == len(tokens) - 1
+    assert again.tokens == alone(models("plain"), tokens, 4)
 
 
 def test_who_is_alone_has_a_short_prompt_computed_with_its_first_token(counted: tuple[Model, Counted]) -> None:

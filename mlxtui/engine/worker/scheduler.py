@@ -310,9 +310,9 @@ class Scheduler:
         self._pieces.append(Piece(slot.id, text, (token,), reason if slot.finished else None, logprobs))
 
     def _retire(self, slots: list[Slot]) -> None:
-        """Free the slots of finished jobs and keep their caches."""
+        """Free the slots of finished jobs and keep their caches: what fails one by itself is drawing or text."""
         for slot in slots:
-            if slot.failure is None and slot.joined:
+            if slot.joined:
                 caches, length = self._running.held(slot)
                 self.cache.store(slot.tokens[:length], caches, slot.prompt.origin)
         self._running.leave(slots)
