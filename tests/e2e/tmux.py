@@ -19,7 +19,7 @@ class Tmux:
 
     def __init__(self, command: Sequence[str], environ: Mapping[str, str], columns: int = 140, rows: int = 36) -> None:
         self._socket = f"mlxtui-{uuid.uuid4().hex}"
-        pane = shlex.join(["sh", "-c", AFTER, "sh", *command])
+        pane = shlex.join(["env", "-u", "COLUMNS", "-u", "LINES", "sh", "-c", AFTER, "sh", *command])  # xdist sets them
         whole = ["start-server", ";", "set", "-g", "status", "off", ";"]
         self._tmux(*whole, "new-session", "-d", "-x", str(columns), "-y", str(rows), pane, environ=environ)
 

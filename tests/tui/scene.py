@@ -115,6 +115,7 @@ async def dashboard(
 ) -> AsyncIterator[tuple[Dashboard, Pilot[Outcome]]]:
     """A running dashboard with its first frame drawn."""
     app = Dashboard(client or StillClient(), owns_server, clock=lambda: NOW, **more)
+    app.NOTIFICATION_TIMEOUT = 600  # type: ignore[misc] # or a slow machine would not see them
     async with app.run_test(size=size, notifications=True) as pilot:
         await drawn(app, pilot)
         yield app, pilot

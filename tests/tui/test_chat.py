@@ -285,7 +285,7 @@ def test_a_folder_that_cannot_be_written_is_told_of_and_the_chat_goes_on() -> No
             async with chatting(server) as stage:
                 await stage.ask("One?")
                 assert stage.turns[-1] == ("assistant", "Yes")
-                await stage.until(lambda: "set MLXTUI_HOME" in screen_text(stage.app))
+                await stage.until(lambda: "MLXTUI_HOME" in screen_text(stage.app))
 
     play(scene())
 
