@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -48,9 +50,13 @@ class Printer:
         self._thread.join(patience)
 
     def _write(self) -> None:
+        """Past `sys.stdout`: a write that stands still would hold its lock, and the interpreter aborts at its end."""
+        out, encoding = sys.stdout.fileno(), sys.stdout.encoding
         with suppress(OSError):  # the reader has gone: so have we
             while (line := self._lines.get()) is not None:
-                print(line, flush=True)
+                left = f"{line}\n".encode(encoding, "replace")
+                while left:
+                    left = left[os.write(out, left) :]
 
 
 class Console:
