@@ -25,10 +25,17 @@ def attached(server: Server, tmp_path: Path) -> Iterator[Terminal]:
         terminal.process.kill()
 
 
-def ask(terminal: Terminal, question: str, *shown: str) -> None:
-    """Only what is drawn after the question counts."""
+def ended(home: Path) -> int:
+    """Answers that have ended, in the conversations kept there."""
+    return sum(path.read_text().count('"ended"') for path in (home / "chats").glob("*.json"))
+
+
+def ask(terminal: Terminal, home: Path, question: str, *shown: str) -> None:
+    """Only what is drawn after the question counts, and what stood there already may be drawn again."""
     terminal.drawn = b""
+    before = ended(home)
     terminal.press(f"{question}\r")
+    terminal.read_while(lambda: ended(home) == before, what="the end of the answer")
     for words in shown:
         terminal.read_until(words)
 
@@ -45,9 +52,9 @@ def test_a_talk_of_several_turns(attached: Terminal, tmp_path: Path) -> None:
     attached.read_until("i write")
     attached.press("i")
     attached.read_until("send")
-    ask(attached, "My name is Ada.", "Ada", "✓ stop")
-    ask(attached, "What is the capital of Italy?", "Rome", "✓ stop")
-    ask(attached, "What is my name?", "Ada", "cached")
+    ask(attached, tmp_path, "My name is Ada.", "Ada", "✓ stop")
+    ask(attached, tmp_path, "What is the capital of Italy?", "Rome", "✓ stop")
+    ask(attached, tmp_path, "What is my name?", "Ada", "cached")
     attached.drawn = b""
     attached.press("\x1b")
     attached.read_until("i write")
