@@ -205,7 +205,7 @@ def test_the_rest_wait_their_turn_beyond_max_running(models: Models) -> None:
     drive = Drive(models("plain"), max_running=2)
     jobs = [drive.admit(prompt(i, 10), 5) for i in range(6)]
     while not drive.scheduler.idle:
-        stats = drive.scheduler._report().stats
+        stats = drive.scheduler._stats()
         assert stats.running + stats.prefilling <= 2
         drive.step()
     assert drive.order == jobs
