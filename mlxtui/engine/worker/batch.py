@@ -44,12 +44,11 @@ class Batch:
         self._figures: Figures | None = None  # of those tokens
         self._opening: list[int] = []
         self._steps = 0
-        self._unfed = 0  # tokens at the end of each slot's that are not in its cache
         self._compose()
 
     def join(self, slots: Sequence[Slot]) -> None:
-        """Take in prefilled slots; their first tokens come out of the step after next. One that joins nobody may have
-        tokens ahead: they go with its last one through the first pass.
+        """Take in prefilled slots; their first tokens come out of the next step if they join nobody, else of the one
+        after. A single one that joins nobody may have tokens ahead: they go with its last one through the first pass.
         """
         if not slots:
             return
@@ -63,7 +62,7 @@ class Batch:
         fed = mx.array([slot.tokens[-1] for slot in slots])
         self._pending = mx.concatenate([self._pending, fed]) if running else fed
         for slot in slots:
-            slot.caches, slot.joined, slot.drawn = [], False, slot.generated
+            slot.caches, slot.joined, slot.unfed, slot.drawn = [], False, 1, slot.generated
         self._compose()
 
     def _compose(self) -> None:
@@ -100,7 +99,7 @@ class Batch:
 
     def held(self, slot: Slot) -> tuple[list[Any], int]:
         """A plain cache, lazy (see `PrefixCache.store`), and how many of this slot's tokens are in it."""
-        return self._extract(slot), len(slot.tokens) - self._unfed
+        return self._extract(slot), len(slot.tokens) - slot.unfed
 
     def _extract(self, slot: Slot) -> list[Any]:
         if not self._merged:
@@ -117,7 +116,7 @@ class Batch:
         """Empty the batch whatever state it is in; returns the slots that were in it."""
         slots, self.slots = self.slots, []
         self._caches, self._merged, self._pending, self._figures = [], False, None, None
-        self._opening, self._unfed = [], 0
+        self._opening = []
         return slots
 
     def step(self) -> Iterable[Drawn]:
@@ -139,11 +138,15 @@ class Batch:
             yield Drawn(slot, token, None)
 
     def _step(self) -> list[Drawn]:
-        """Start computing the next tokens, then wait for and return those that the last step started."""
+        """Start computing the next tokens, then wait for and return those that the last step started.
+
+        A batch that has just begun has none of those, and does not wait for the pass after the first to be under way:
+        MLX queues only so many operations, on a CPU not even one pass, so that would be a whole pass later.
+        """
         fed, figures = self._pending, self._figures
-        if all(slot.joined and slot.generated + 1 >= slot.prompt.max_new for slot in self.slots):
-            self._unfed = 1  # the last tokens of all of them: nobody asks what would follow
-            return self._arrived(cast(list[int], fed.tolist()), figures.read() if figures else {})
+        if all(not slot.unfed and slot.generated + 1 >= slot.prompt.max_new for slot in self.slots):
+            return self._told(fed, figures)  # the last tokens of all of them: nobody asks what would follow
+        begins = not any(slot.joined for slot in self.slots)
         make_room(self._caches, len(self._caches))  # the last of the layers has its turn in time
         logits = raw = self._module(self._next(fed), cache=self._caches)[:, -1, :]
         if self._penalties:
@@ -163,7 +166,17 @@ class Batch:
             mx.eval([cache.state for cache in self._caches])
         if not waits:
             self._advance(fed)
-        return self._arrived(cast(list[int], fed.tolist()), figures.read() if figures else {})
+        arrived = self._arrived(fed, figures)
+        for slot in self.slots:
+            slot.joined, slot.unfed = True, 0
+        return self._told(self._pending, self._figures) if begins else arrived
+
+    def _told(self, tokens: mx.array, figures: Figures | None) -> list[Drawn]:
+        """Tokens that have been drawn, before the pass that puts them into the cache."""
+        arrived = self._arrived(tokens, figures)
+        for slot in self.slots:
+            slot.unfed = 1
+        return arrived
 
     def _next(self, fed: mx.array) -> mx.array:
         """(slots, tokens) to compute: one each, but for a slot that joined with some ahead."""
@@ -179,14 +192,14 @@ class Batch:
             values = cast(list[int], fed.tolist())
             self._guides.advance([v if slot.joined else None for slot, v in zip(self.slots, values, strict=True)])
 
-    def _arrived(self, values: list[int], figures: dict[Slot, Figure]) -> list[Drawn]:
-        out = []
-        for slot, token in zip(self.slots, values, strict=True):
-            if slot.joined:
-                slot.tokens.append(token)
-                out.append(Drawn(slot, token, figures.get(slot)))
-            slot.joined = True  # until then the token fed is the last of its prompt, not a new one
-        return out
+    def _arrived(self, tokens: mx.array, figures: Figures | None) -> list[Drawn]:
+        """Wait for tokens (n,); those that their slots have already, of a prompt or told before, are no news."""
+        values, read = cast(list[int], tokens.tolist()), figures.read() if figures else {}
+        drawn = [Drawn(slot, token, read.get(slot)) for slot, token in zip(self.slots, values, strict=True)]
+        news = [each for each in drawn if not each.slot.unfed]
+        for slot, token, _ in news:
+            slot.tokens.append(token)
+        return news
 
     def _draw(self, logits: mx.array) -> mx.array:
         positions = [slot.drawn for slot in self.slots]

@@ -59,7 +59,7 @@ class Penalties:
 
 def _read(slot: Slot) -> list[int]:
     """Prompt and answer but for the token that is fed next."""
-    return slot.tokens if slot.joined else slot.tokens[:-1]
+    return slot.tokens[: len(slot.tokens) - slot.unfed]
 
 
 def _said(slot: Slot) -> list[int]:

@@ -38,8 +38,9 @@ class Prompt:
 class Slot:
     """One sequence. Until it decodes, `caches` is its own KV cache holding the first `done` of `tokens`.
 
-    `tokens`: prompt and generated ones. In the batch all of them are in the KV cache.
+    `tokens`: prompt and generated ones.
     `drawn`: tokens sampled so far, the one in flight included. `joined`: its last prompt token has been fed.
+    `unfed`: in the batch, how many at the end of its tokens are not in the KV cache: 0, or 1 that is fed next.
     `key`: the prompt's tokens as bytes, see `cache.keys`.
     `leader`: the slot that is just prefilling the first `shared` tokens of both, while this one waits for that.
     `suspect`: it was in a batch that failed; suspects join one at a time, so that the next failure names the guilty.
@@ -53,6 +54,7 @@ class Slot:
     cached: int = 0
     drawn: int = 0
     joined: bool = False
+    unfed: int = 0
     suspect: bool = False
     finished: bool = False
     failure: Exception | None = None

@@ -81,4 +81,4 @@ def told(slot: Slot, fed: list[int], caches: list[Any]) -> Iterator[int]:
             if slot.finished:
                 trim_prompt_cache(caches, len(fed) - at - 1)
                 return
-        slot.joined = True
+        slot.joined, slot.unfed = True, 0
