@@ -93,15 +93,16 @@ class Prefiller:
     def _pass(self, slots: list[Slot], lengths: list[int]) -> list[Any]:
         padding = [max(lengths) - length for length in lengths]
         caches = merge([slot.caches for slot in slots])
+        # Only before all that is cached there can be padding for good; behind it every row has to be moved afterwards.
+        before = all(cache.empty() for cache in caches)
         if any(padding):
             for cache in caches:
-                cache.prepare(lengths=lengths, right_padding=padding)
-        rows = [slot.tokens[slot.done : -1] + [0] * pad for slot, pad in zip(slots, padding, strict=True)]
+                cache.prepare(left_padding=padding) if before else cache.prepare(lengths=lengths, right_padding=padding)
+        rows = [_padded(slot.tokens[slot.done : -1], pad, before) for slot, pad in zip(slots, padding, strict=True)]
         self._module(mx.array(rows), cache=caches)
+        for cache in caches:
+            cache.finalize()
         mx.eval([cache.state for cache in caches])
-        if any(padding):
-            for cache in caches:
-                cache.finalize()
         return caches
 
     def _took(self, began: float, count: int, *, telling: bool) -> float:
@@ -114,6 +115,10 @@ class Prefiller:
         """Tokens. A chunk costs a fixed time and one for each token, more the more of the prompt there is: as each sets
         the rate for the next, their length finds its way to what takes `seconds`."""
         return max(_WHOLE if whole else _SMALLEST, min(_LARGEST, int(self._rate * seconds)))
+
+
+def _padded(tokens: list[int], padding: int, before: bool) -> list[int]:
+    return [0] * padding + tokens if before else tokens + [0] * padding
 
 
 def merge(caches: list[list[Any]]) -> list[Any]:
