@@ -7,12 +7,15 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+_BLOCK = 1 << 20  # bytes: what has just been read is hashed while the processor still has it at hand
 _LENGTH = 8
 _MOST_HEADER = 64 << 20
 
@@ -96,14 +99,22 @@ def read(path: Path) -> tuple[dict[str, Any], list[Tensor]]:
     try:
         with path.open("rb") as file:
             head = _head(file)
-            data = memoryview(file.read())
-        about = head.pop("__metadata__")
-        if _hash(about["mlxtui"], head, [data]) != about["sha256"]:
-            raise Damaged("its hash is wrong")
+            data = np.empty(os.fstat(file.fileno()).st_size - file.tell(), np.uint8).data
+            about = head.pop("__metadata__")
+            if _hash(about["mlxtui"], head, _blocks(file, data)) != about["sha256"]:
+                raise Damaged("its hash is wrong")
         tensors = [_tensor(name, entry, data) for name, entry in head.items()]
         return json.loads(about["mlxtui"]), tensors
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Damaged(f"it can't be read ({type(error).__name__})") from error
+
+
+def _blocks(file: Any, room: memoryview) -> Iterator[memoryview]:
+    """What is in the file, read into `room`, one block after the other."""
+    at = 0
+    while count := file.readinto(room[at : at + _BLOCK]):
+        yield room[at : at + count]
+        at += count
 
 
 def _head(file: Any) -> dict[str, Any]:
