@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -120,6 +120,25 @@ async def dashboard(
         await drawn(app, pilot)
         yield app, pilot
     await app.client.close()
+
+
+class Stage:
+    """A running dashboard whose screen does work of its own."""
+
+    def __init__(self, app: Dashboard, pilot: Pilot[Outcome]) -> None:
+        self.app = app
+        self.pilot = pilot
+
+    async def press(self, *keys: str) -> str:
+        await self.pilot.press(*keys)
+        return await drawn(self.app, self.pilot)
+
+    async def until(self, true: Callable[[], Any]) -> str:
+        """What is waited for is done in another thread or process: it is polled for."""
+        async with asyncio.timeout(60):
+            while not true():
+                await self.pilot.pause(0.01)
+        return await drawn(self.app, self.pilot)
 
 
 async def drawn(app: Dashboard, pilot: Pilot[Outcome]) -> str:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from textual.events import Paste
@@ -30,7 +28,7 @@ from mlxtui.tui.widgets.pager import Pager
 from mlxtui.types import ToolCall
 from tests.server.serving import Gate
 from tests.tui.behind import Behind, behind
-from tests.tui.scene import StillClient, dashboard, drawn, play, screen_text
+from tests.tui.scene import Stage, StillClient, dashboard, drawn, play, screen_text
 from tests.tui.test_screens import same_as_before
 from tests.tui.test_untrusted import EVIL, assert_harmless
 
@@ -39,12 +37,11 @@ CALL = '{"name": "weather", "arguments": {"city": "Oslo"}}'
 WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
 
 
-class Stage:
+class ChatStage(Stage):
     """The chat screen of a running dashboard."""
 
     def __init__(self, app: Dashboard, pilot: Pilot[Outcome]) -> None:
-        self.app = app
-        self.pilot = pilot
+        super().__init__(app, pilot)
         assert isinstance(app.screen, ChatScreen)
         self.chat = app.screen
 
@@ -52,29 +49,18 @@ class Stage:
     def turns(self) -> list[tuple[str, str]]:
         return [(turn.role, turn.content) for turn in self.chat.talks.shown.turns]
 
-    async def press(self, *keys: str) -> str:
-        await self.pilot.press(*keys)
-        return await drawn(self.app, self.pilot)
-
-    async def until(self, true: Callable[[], Any]) -> str:
-        """The server lives in another thread: it is polled for."""
-        async with asyncio.timeout(60):
-            while not true():
-                await self.pilot.pause(0.01)
-        return await drawn(self.app, self.pilot)
-
     async def ask(self, text: str) -> str:
         await self.press(*text, "enter")
         return await self.until(lambda: not self.chat.talks.replies)
 
 
 @asynccontextmanager
-async def chatting(client: ServerClient | Behind, size: tuple[int, int] = (140, 36)) -> AsyncIterator[Stage]:
+async def chatting(client: ServerClient | Behind, size: tuple[int, int] = (140, 36)) -> AsyncIterator[ChatStage]:
     real = ServerClient(client.url) if isinstance(client, Behind) else client
     async with dashboard(real, size=size) as (app, pilot):
         await pilot.press("3")
         await pilot.pause()
-        stage = Stage(app, pilot)
+        stage = ChatStage(app, pilot)
         if isinstance(client, Behind):
             await stage.until(lambda: real.state.model.name)
         yield stage

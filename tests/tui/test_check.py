@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import psutil
 import pytest
@@ -21,17 +19,16 @@ from mlxtui.tui.widgets.pager import Pager
 from mlxtui.tui.widgets.probes import ProbeTable
 from tests.conformance.fake.hooks import HTML, instead, on
 from tests.conformance.fake.server import Defect, Server
-from tests.tui.scene import StillClient, dashboard, drawn, play, screen_text
+from tests.tui.scene import Stage, StillClient, dashboard, drawn, play, screen_text
 from tests.tui.test_screens import same_as_before
 from tests.tui.test_untrusted import EVIL, assert_harmless
 
 
-class Stage:
+class CheckStage(Stage):
     """The check screen of a running dashboard."""
 
     def __init__(self, app: Dashboard, pilot: Pilot[Outcome]) -> None:
-        self.app = app
-        self.pilot = pilot
+        super().__init__(app, pilot)
         assert isinstance(app.screen, CheckScreen)
         self.check = app.screen
 
@@ -43,24 +40,13 @@ class Stage:
     def counts(self) -> dict[str, int]:
         return self.check.proof.counts() if self.check.proof else {}
 
-    async def press(self, *keys: str) -> str:
-        await self.pilot.press(*keys)
-        return await drawn(self.app, self.pilot)
-
-    async def until(self, true: Callable[[], Any]) -> str:
-        """The run is another process: it is polled for."""
-        async with asyncio.timeout(60):
-            while not true():
-                await self.pilot.pause(0.02)
-        return await drawn(self.app, self.pilot)
-
 
 @asynccontextmanager
-async def checking(client: ServerClient | None = None, size: tuple[int, int] = (140, 36)) -> AsyncIterator[Stage]:
+async def checking(client: ServerClient | None = None, size: tuple[int, int] = (140, 36)) -> AsyncIterator[CheckStage]:
     async with dashboard(client or StillClient(), size=size) as (app, pilot):
         await pilot.press("4")
         await drawn(app, pilot)
-        yield Stage(app, pilot)
+        yield CheckStage(app, pilot)
 
 
 @pytest.fixture(scope="module")
@@ -222,7 +208,7 @@ def _told(evil: str) -> Proof:
     return proof
 
 
-async def _with(stage: Stage, proof: Proof) -> None:
+async def _with(stage: CheckStage, proof: Proof) -> None:
     stage.check.proof = proof
     await drawn(stage.app, stage.pilot)
 

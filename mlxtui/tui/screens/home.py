@@ -8,13 +8,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
-from textual.screen import Screen
 
 from mlxtui.tui.choose import FIELDS, SORTS, Chooser
 from mlxtui.tui.export import rows_json, rows_markdown
 from mlxtui.tui.help import filter_lines
 from mlxtui.tui.messages import CancelAsked, CopyAsked, ExportAsked, PriorityAsked, SnippetKind
 from mlxtui.tui.readonly import offered
+from mlxtui.tui.screens.filtered import FilteredScreen
 from mlxtui.tui.view import View
 from mlxtui.tui.welcome import welcome
 from mlxtui.tui.widgets.columns import Moment
@@ -32,7 +32,7 @@ from mlxtui.tui.widgets.throughput import throughput
 RAISE, LOWER = "Let this request go before others", "Let this request wait for others"
 
 
-class HomeScreen(Screen[None]):
+class HomeScreen(FilteredScreen):
     AUTO_FOCUS = "RequestsTable"
     HELP_LINES = filter_lines("rows", FIELDS, "state:decode")
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -52,7 +52,6 @@ class HomeScreen(Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         self.sort = "arrival"
-        self._view: View | None = None
         self._chooser = Chooser()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -69,11 +68,14 @@ class HomeScreen(Screen[None]):
         yield Panel(log, id="log", alone=True)
         yield Keys(id="keys")
 
+    @property
+    def _table(self) -> RequestsTable:
+        return self.query_one(RequestsTable)
+
     def draw(self, view: View) -> None:
-        self._view, query = view, self.query_one(Filter).words
+        self._view, table, query = view, self._table, self._filter.words
         for panel in self.query(Panel):
             panel.draw(view)
-        table = self.query_one(RequestsTable)
         rows = self._chooser.chosen(view.state, query, self.sort, view.now)
         table.draw(rows, Moment(view.now, view.state.queue()), welcome(view, query))
         self._title(table, view, query)
@@ -93,27 +95,6 @@ class HomeScreen(Screen[None]):
         if (table.border_subtitle or "") != subtitle:
             table.border_subtitle = Content(subtitle)
 
-    def _redraw(self) -> None:
-        if self._view is not None:
-            self.draw(self._view)
-
-    def action_filter(self) -> None:
-        self.query_one(Filter).open()
-
-    def action_unfilter(self) -> None:
-        """From another pane, back to the requests first."""
-        table, box = self.query_one(RequestsTable), self.query_one(Filter)
-        if table.has_focus or box.has_focus:
-            box.clear()
-        table.focus()
-
-    def on_input_changed(self) -> None:
-        self._redraw()
-
-    def on_input_submitted(self) -> None:
-        self.query_one(RequestsTable).focus()
-        self.query_one(Filter).close()
-
     def action_sort(self) -> None:
         names = [*SORTS]
         self.sort = names[(names.index(self.sort) + 1) % len(names)]
@@ -122,21 +103,21 @@ class HomeScreen(Screen[None]):
     def action_export(self) -> None:
         if self._view is None:
             return
-        rows, moment = [*self.query_one(RequestsTable).rows], Moment(self._view.now, self._view.state.queue())
+        rows, moment = [*self._table.rows], Moment(self._view.now, self._view.state.queue())
         forms = {"json": ("JSON", lambda: rows_json(rows)), "md": ("Markdown", lambda: rows_markdown(rows, moment))}
         self.post_message(ExportAsked("requests", forms))
 
     def action_cancel(self) -> None:
-        row = self.query_one(RequestsTable).selected
+        row = self._table.selected
         if row is not None:
             self.post_message(CancelAsked(row.id))
 
     def action_prioritise(self, by: int) -> None:
-        row = self.query_one(RequestsTable).selected
+        row = self._table.selected
         if row is not None:
             self.post_message(PriorityAsked(row.id, by))
 
     def action_copy(self, kind: SnippetKind) -> None:
-        row = self.query_one(RequestsTable).selected
+        row = self._table.selected
         if row is not None:
             self.post_message(CopyAsked(row.id, kind))

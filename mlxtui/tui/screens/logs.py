@@ -8,13 +8,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.geometry import Size
-from textual.screen import Screen
-from textual.widgets import Input
 
 from mlxtui.tui.export import log_json, log_text
 from mlxtui.tui.help import filter_lines
 from mlxtui.tui.logbook import FIELDS, ORDER, Entry, entries, whole
 from mlxtui.tui.messages import ExportAsked
+from mlxtui.tui.screens.filtered import FilteredScreen
 from mlxtui.tui.screens.reader import Reader
 from mlxtui.tui.text import Line, wrapped
 from mlxtui.tui.view import Painted, View
@@ -26,7 +25,7 @@ from mlxtui.tui.widgets.panel import Panel
 from mlxtui.tui.widgets.requests import RequestsTable
 
 
-class LogsScreen(Screen[None]):
+class LogsScreen(FilteredScreen):
     AUTO_FOCUS = "LogTable"
     HELP_LINES = filter_lines("lines", FIELDS, "level:error")
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -41,7 +40,6 @@ class LogsScreen(Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         self.level = "debug"
-        self._view: View | None = None
 
     def compose(self) -> ComposeResult:
         yield Panel(header, id="header")
@@ -53,10 +51,6 @@ class LogsScreen(Screen[None]):
     @property
     def _table(self) -> LogTable:
         return self.query_one(LogTable)
-
-    @property
-    def _filter(self) -> Filter:
-        return self.query_one(Filter)
 
     def draw(self, view: View) -> None:
         self._view = view
@@ -81,10 +75,6 @@ class LogsScreen(Screen[None]):
         lines: list[Line] = [row for line in (whole(entry) if entry else ()) for row in wrapped(line, area.width)]
         return Painted(lines[: area.height], title="this line")
 
-    def _redraw(self) -> None:
-        if self._view is not None:
-            self.draw(self._view)
-
     def on_log_table_opened(self, message: LogTable.Opened) -> None:
         if message.entry.line.request:
             self.post_message(RequestsTable.Inspected(message.entry.line.request))
@@ -93,20 +83,6 @@ class LogsScreen(Screen[None]):
 
     def _read(self, entry: Entry) -> None:
         self.app.push_screen(Reader("log line", whole(entry)))
-
-    def on_input_changed(self) -> None:
-        self._redraw()
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        self._table.focus()
-        self._filter.close()
-
-    def action_filter(self) -> None:
-        self._filter.open()
-
-    def action_unfilter(self) -> None:
-        self._table.focus()
-        self._filter.clear()
 
     def action_level(self) -> None:
         self.level = ORDER[(ORDER.index(self.level) + 1) % len(ORDER)]

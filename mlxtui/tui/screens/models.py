@@ -9,8 +9,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.geometry import Size
-from textual.screen import Screen
-from textual.widgets import Input
 
 from mlxtui.client import ModelAction, ServerClient
 from mlxtui.errors import MlxtuiError
@@ -20,6 +18,7 @@ from mlxtui.tui.help import filter_lines
 from mlxtui.tui.library import FIELDS, about, chosen, download_line
 from mlxtui.tui.readonly import offered
 from mlxtui.tui.screens.ask import Ask, Choice
+from mlxtui.tui.screens.filtered import FilteredScreen
 from mlxtui.tui.screens.hub import HubScreen
 from mlxtui.tui.text import Line, one_line
 from mlxtui.tui.view import Painted, View
@@ -30,7 +29,7 @@ from mlxtui.tui.widgets.models import ModelsTable
 from mlxtui.tui.widgets.panel import Panel
 
 
-class ModelsScreen(Screen[None]):
+class ModelsScreen(FilteredScreen):
     AUTO_FOCUS = "ModelsTable"
     HELP_LINES = filter_lines("models", FIELDS, "memory:fits")
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -50,7 +49,6 @@ class ModelsScreen(Screen[None]):
         self._client = client
         self._entries: Sequence[Entry] = ()
         self._trouble = "asking the server…"
-        self._view: View | None = None
         self._told: object = None
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -70,10 +68,6 @@ class ModelsScreen(Screen[None]):
     @property
     def _table(self) -> ModelsTable:
         return self.query_one(ModelsTable)
-
-    @property
-    def _filter(self) -> Filter:
-        return self.query_one(Filter)
 
     def draw(self, view: View) -> None:
         """Ask again for the list whenever the feed tells of something that may have changed it."""
@@ -107,10 +101,6 @@ class ModelsScreen(Screen[None]):
 
     def _about(self, view: View, area: Size) -> Painted:
         return Painted(about(self._table.selected, view.state.model)[: area.height], title="this model")
-
-    def _redraw(self) -> None:
-        if self._view is not None and self.is_mounted:
-            self.draw(self._view)
 
     def on_models_table_opened(self) -> None:
         self.action_load()
@@ -182,20 +172,6 @@ class ModelsScreen(Screen[None]):
             self.notify(one_line(str(error)), severity="error", markup=False)
         self._told = None
         self._redraw()
-
-    def on_input_changed(self) -> None:
-        self._redraw()
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        self._table.focus()
-        self._filter.close()
-
-    def action_filter(self) -> None:
-        self._filter.open()
-
-    def action_unfilter(self) -> None:
-        self._table.focus()
-        self._filter.clear()
 
 
 def _downloads(view: View, area: Size) -> Painted:
