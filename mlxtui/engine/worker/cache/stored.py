@@ -84,12 +84,11 @@ def stored(held: Held, said: Mapping[str, Any], identity: Mapping[str, str]) -> 
     try:
         key = base64.b64decode(said["tokens"], validate=True)
         root, name, created, hits = said["root"], said["id"], float(said["created"]), int(said["hits"])
-        client_key = said.get("key", "")  # an older file has none
-        if not all(map(_HEX.fullmatch, (root, client_key, name))):
+        if not all(map(_HEX.fullmatch, (root, said["key"], name))):
             raise ValueError("its names")
         if len(key) % WIDTH or not isfinite(created) or not 0 <= hits < _MOST_HITS:
             raise ValueError("its numbers")
-        origin = Origin(root, shown(said["opening"]), key=client_key)
+        origin = Origin(root, shown(said["opening"]), key=said["key"])
         return Stored(held.path, held.nbytes, held.used, key, name, origin, created, hits, bool(said["cuttable"]))
     except (ValueError, KeyError, TypeError, OverflowError, AttributeError) as error:
         raise Damaged(f"its manifest lacks or misuses {error}") from error
