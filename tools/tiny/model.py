@@ -49,7 +49,7 @@ class RMSNorm(nn.Module):
 def rotation(shape: Shape, positions: Tensor) -> tuple[Tensor, Tensor]:
     """(cos, sin) of shape (B, 1, T, head_dim) for positions (B, T)."""
     half = shape.head_dim // 2
-    frequency = shape.rope_theta ** (-torch.arange(half, dtype=torch.float32) / half)
+    frequency = shape.rope_theta ** (-torch.arange(half, dtype=torch.float32, device=positions.device) / half)
     angle = positions.float()[:, None, :, None] * frequency
     angle = torch.cat([angle, angle], dim=-1)
     return angle.cos(), angle.sin()
@@ -78,8 +78,9 @@ class Attention(nn.Module):
         q = rotate(self.q_norm(self.q_proj(x).view(split)).transpose(1, 2), cos, sin)
         k = rotate(self.k_norm(self.k_proj(x).view(split)).transpose(1, 2), cos, sin)
         v = self.v_proj(x).view(split).transpose(1, 2)
-        # The CPU's flash kernel is slower in bfloat16, backwards most of all.
-        out = F.scaled_dot_product_attention(q.float(), k.float(), v.float(), is_causal=True).to(x.dtype)
+        if not x.is_cuda:  # the CPU's flash kernel is slower in bfloat16, backwards most of all
+            q, k, v = q.float(), k.float(), v.float()
+        out = F.scaled_dot_product_attention(q, k, v, is_causal=True).to(x.dtype)
         return self.o_proj(out.transpose(1, 2).reshape(batch, length, -1))
 
 

@@ -33,7 +33,7 @@ class Optimiser:
             if weight.dim() == 2 and "embed" not in name:
                 stacks[weight.shape].append(name)
         self.stacks = list(stacks.values())
-        self.momentum = [torch.zeros(len(s), *self.masters[s[0]].shape) for s in self.stacks]
+        self.momentum = [torch.stack([self.masters[n] for n in s]).zero_() for s in self.stacks]
         stacked = {name for stack in self.stacks for name in stack}
         others = [nn.Parameter(w) for name, w in self.masters.items() if name not in stacked]
         self.names = [name for name in self.masters if name not in stacked]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import torch
 from tokenizers import Tokenizer
@@ -13,7 +13,8 @@ from torch import Tensor
 from tools.tiny import mix, render
 from tools.tiny.source import Source
 
-POOL = 1600
+POOL, BATCHES = 1600, 16
+"""Rows of a pool at least, and about so many batches of them."""
 SKIPPED = 0.3
 """Share of the rows with several turns that jump in their positions between two of them: trains long
 distances at the price of short rows."""
@@ -36,6 +37,13 @@ class Batch:
     positions: Tensor
     places: Tensor
     targets: Tensor
+
+    def pin_memory(self) -> Batch:
+        """What the DataLoader calls, by this name, so that `moved` need not wait."""
+        return Batch(*(getattr(self, f.name).pin_memory() for f in fields(self)))
+
+    def moved(self, device: str) -> Batch:
+        return Batch(*(getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)))
 
 
 def row(tokenizer: Tokenizer, source: Source, long: float) -> Row:
@@ -63,7 +71,7 @@ def batches(
     waits for another's longer batch."""
     source = Source(seed, pieces=list(tokenizer.get_vocab()))
     rng = random.Random(seed)
-    rows = [row(tokenizer, source, long) for _ in range(POOL)]
+    rows = [row(tokenizer, source, long) for _ in range(max(POOL, BATCHES * budget // 200))]
     rows.sort(key=lambda r: len(r.ids) * rng.uniform(0.95, 1.05))
     groups: list[list[Row]] = [[]]
     for item in rows:

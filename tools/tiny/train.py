@@ -6,28 +6,27 @@ Run: python -m tools.tiny.train OUT_DIR --minutes 90 [--resume CHECKPOINT] (deve
 from __future__ import annotations
 
 import argparse
-import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
-from torch import distributed, multiprocessing
+from torch import Tensor, distributed, multiprocessing
 
 from tools.tiny import SHIPPED
+from tools.tiny.feed import Recipe, made, prefetched
 from tools.tiny.model import Model, Shape, initialise
 from tools.tiny.optim import Optimiser
-from tools.tiny.rows import Batch, batches
+from tools.tiny.rows import Batch
 
 WARMUP = 0.02
 """Share of the whole time in which the rate rises."""
-LONG = 0.02
-"""Share of rows behind a long system prompt in every other pool: they cost as much time as all the others."""
-
+FEW = 500
+"""Learnt tokens of a batch that counts half."""
 WORKERS = 2
-"""Processes of one thread each that share every step: on a busy machine two threads of one process
+"""Processes of one thread each that share every step on a CPU: on a busy machine two threads of one process
 wait for each other in every kernel and lose most of the time."""
 
 
@@ -37,10 +36,8 @@ class Plan:
     seconds: float
     peak: float
     decay: float
-    seed: int
+    recipe: Recipe
     resume: Path | None
-    budget: int = 4096
-    """Tokens of a batch of one worker."""
     log_every: float = 20.0
     save_every: float = 300.0
 
@@ -50,24 +47,24 @@ def rate(plan: Plan, done: float) -> float:
     return plan.peak * max(0.0, min(1.0, done / WARMUP, (1 - done) / plan.decay))
 
 
-def stream(tokenizer: Tokenizer, plan: Plan, worker: int) -> Iterator[Batch]:
-    """Batches without end. The share of long rows depends on the pool's number, not on the clock, which the
-    workers do not read at the same moment."""
-    for pool in itertools.count():
-        long = LONG * (pool % 2)
-        yield from batches(tokenizer, plan.seed * 1_000_000 + pool, long, plan.budget, worker, WORKERS)
-
-
-def shared(optimiser: Optimiser, *figures: float) -> list[float]:
-    """Averages the gradients, and some figures with them, over the workers."""
+def shared(optimiser: Optimiser, done: float, loss: Tensor, size: int) -> tuple[float, Tensor, float]:
+    """Averages the gradients, and these figures with them, over the workers, if there are several."""
+    if not distributed.is_initialized():
+        return done, loss, size
     grads = [p.grad for p in optimiser.live.values() if p.grad is not None]
-    flat = torch.cat([*(g.flatten().float() for g in grads), torch.tensor(figures)])
+    flat = torch.cat([*(g.flatten().float() for g in grads), torch.tensor([done, loss.item(), size])])
     distributed.all_reduce(flat)
-    flat /= distributed.get_world_size()
-    parts = flat.split([*(g.numel() for g in grads), len(figures)])
-    for grad, part in zip(grads, parts, strict=False):
+    flat /= WORKERS
+    *parts, figures = flat.split([*(g.numel() for g in grads), 3])
+    for grad, part in zip(grads, parts, strict=True):
         grad.copy_(part.view_as(grad))
-    return [float(f) for f in parts[-1]]
+    return float(figures[0]), figures[1], float(figures[2]) * WORKERS
+
+
+def _weight(batch: Batch) -> float:
+    """Long rows have few tokens to learn: a step of theirs is noisier, and counts less."""
+    learnt = batch.targets.numel()
+    return learnt / (learnt + FEW)
 
 
 def save(plan: Plan, optimiser: Optimiser, shape: Shape, name: str) -> None:
@@ -76,41 +73,41 @@ def save(plan: Plan, optimiser: Optimiser, shape: Shape, name: str) -> None:
     target.with_suffix(".tmp").rename(target)
 
 
-def train(plan: Plan, worker: int, model: Model, tokenizer: Tokenizer) -> None:
+def train(plan: Plan, model: Model, feed: Iterable[Batch], journal: Journal | None) -> None:
+    """`journal`: of the one worker that keeps it, and the weights."""
     optimiser = Optimiser(model)
     model.to(torch.bfloat16)
     loss_of = torch.compile(model.loss, dynamic=True)
     begin = time.time()
-    journal = Journal(plan, begin) if worker == 0 else None
-    for batch in stream(tokenizer, plan, worker):
+    for batch in feed:
         loss = loss_of(batch.ids, batch.positions, batch.places, batch.targets)
-        loss.backward()
-        done, mean, size = shared(optimiser, (time.time() - begin) / plan.seconds, loss.item(), batch.ids.numel())
+        (loss * _weight(batch)).backward()
+        done, mean, size = shared(optimiser, (time.time() - begin) / plan.seconds, loss.detach(), batch.ids.numel())
         optimiser.step(rate(plan, done))
-        if journal and journal.note(done, mean, size * WORKERS):
+        if journal and journal.note(done, mean, size):
             save(plan, optimiser, model.shape, "last")
         if done >= 1:
             break
-    if worker == 0:
+    if journal:
         save(plan, optimiser, model.shape, "final")
 
 
 class Journal:
     """The training log; `note` says whether it is time for a checkpoint."""
 
-    def __init__(self, plan: Plan, begin: float) -> None:
+    def __init__(self, plan: Plan) -> None:
         self.file = (plan.out / "log.csv").open("a", buffering=1)
-        self.plan, self.begin = plan, begin
-        self.logged = self.saved = begin
+        self.plan, self.begin = plan, time.time()
+        self.logged = self.saved = self.begin
         self.tokens = 0.0
-        self.losses: list[float] = []
+        self.losses: list[Tensor] = []
 
-    def note(self, done: float, loss: float, tokens: float) -> bool:
+    def note(self, done: float, loss: Tensor, tokens: float) -> bool:
         now = time.time()
         self.tokens += tokens
-        self.losses.append(loss)
+        self.losses.append(loss)  # on a GPU not known yet: reading each would make the next step wait
         if now - self.logged > self.plan.log_every:
-            mean = sum(self.losses) / len(self.losses)
+            mean = torch.stack(self.losses).mean().item()
             self.file.write(f"{now - self.begin:.0f},{self.tokens:.0f},{mean:.4f},{rate(self.plan, done):.3f}\n")
             self.logged, self.losses = now, []
         if now - self.saved < self.plan.save_every:
@@ -119,15 +116,22 @@ class Journal:
         return True
 
 
-def work(worker: int, plan: Plan) -> None:
-    torch.set_num_threads(1)
-    rendezvous = (plan.out / "rendezvous").resolve().as_uri()
-    distributed.init_process_group("gloo", init_method=rendezvous, rank=worker, world_size=WORKERS)
+def begun(plan: Plan) -> Model:
     model = Model(Shape())
     initialise(model)
     if plan.resume:
         model.load_state_dict(torch.load(plan.resume, weights_only=True)["model"])
-    train(plan, worker, model, Tokenizer.from_file(str(SHIPPED / "tokenizer.json")))
+    return model
+
+
+def work(worker: int, plan: Plan) -> None:
+    """One of the `WORKERS` on a CPU."""
+    torch.set_num_threads(1)
+    rendezvous = (plan.out / "rendezvous").resolve().as_uri()
+    distributed.init_process_group("gloo", init_method=rendezvous, rank=worker, world_size=WORKERS)
+    tokenizer = Tokenizer.from_file(str(SHIPPED / "tokenizer.json"))
+    feed = made(tokenizer, plan.recipe, worker, WORKERS)
+    train(plan, begun(plan), feed, Journal(plan) if worker == 0 else None)
     distributed.destroy_process_group()
 
 
@@ -138,12 +142,19 @@ def main() -> None:
     parser.add_argument("--peak", type=float, default=1.0, help="share of the full learning rates")
     parser.add_argument("--decay", type=float, default=0.45, help="share of the time in which the rates fall")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--long", type=float, default=0.01, help="share of rows behind a long system prompt")
+    parser.add_argument("--budget", type=int, help="tokens of a batch: 4,096 on a CPU, 32,768 on a GPU")
     parser.add_argument("--resume", type=Path, help="weights to start from")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "rendezvous").unlink(missing_ok=True)
-    plan = Plan(options.out, options.minutes * 60, options.peak, options.decay, options.seed, options.resume)
-    multiprocessing.spawn(work, args=(plan,), nprocs=WORKERS)
+    cuda = torch.cuda.is_available()
+    recipe = Recipe(options.seed, options.long, options.budget or (32768 if cuda else 4096))
+    plan = Plan(options.out, options.minutes * 60, options.peak, options.decay, recipe, options.resume)
+    if cuda:
+        train(plan, begun(plan).cuda(), prefetched(SHIPPED / "tokenizer.json", recipe), Journal(plan))
+    else:
+        (options.out / "rendezvous").unlink(missing_ok=True)
+        multiprocessing.spawn(work, args=(plan,), nprocs=WORKERS)
 
 
 if __name__ == "__main__":
