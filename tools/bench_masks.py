@@ -18,9 +18,9 @@ import mlx.core as mx  # isort: skip
 import numpy as np
 from mlx_lm.models.cache import make_prompt_cache
 
-from mlxtui.engine.worker.batch import merge
 from mlxtui.engine.worker.masks import Compiler, Grammar, Masks
 from mlxtui.engine.worker.model import Model, load
+from mlxtui.engine.worker.rows import merge
 from mlxtui.engine.worker.sampling import Choice, Sampler
 from mlxtui.settings import EMBEDDED_MODEL
 from mlxtui.types import Constraint

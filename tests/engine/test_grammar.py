@@ -18,10 +18,10 @@ from mlx_lm.models.cache import make_prompt_cache
 from pydantic import BaseModel, ConfigDict, Field
 
 from mlxtui.engine.interface import ChatPrompt, Job
-from mlxtui.engine.worker.batch import merge
 from mlxtui.engine.worker.masks import Compiler, Grammar, Masks, Matcher
 from mlxtui.engine.worker.model import Model, load
 from mlxtui.engine.worker.prompt import prepare
+from mlxtui.engine.worker.rows import merge
 from mlxtui.engine.worker.sampling import Choice, Sampler
 from mlxtui.engine.worker.schema import Unsupported
 from mlxtui.settings import EMBEDDED_MODEL

@@ -15,8 +15,8 @@ import mlx.core as mx
 from mlxtui.engine.worker.figures import Asked, Figure, Figures
 from mlxtui.engine.worker.guides import Guides
 from mlxtui.engine.worker.penalties import Penalties
-from mlxtui.engine.worker.prefill import merge
 from mlxtui.engine.worker.room import make_room
+from mlxtui.engine.worker.rows import joined, merge
 from mlxtui.engine.worker.sampling import Sampler
 from mlxtui.engine.worker.slot import Slot
 from mlxtui.engine.worker.speculative import Draft, check, told
@@ -55,14 +55,15 @@ class Batch:
         running = len(self.slots)
         self.slots.extend(slots)  # first of all: whoever breaks the merge is found among the batch's slots
         if running or len(slots) > 1:
-            self._merge(running, [slot.caches for slot in slots])
+            self._merge(running, slots)
         else:
-            self._caches, self._merged = slots[0].caches, False
+            self._caches, self._merged = slots[0].plain(), False
             self._opening = slots[0].tokens[slots[0].done : -1]
         fed = mx.array([slot.tokens[-1] for slot in slots])
         self._pending = mx.concatenate([self._pending, fed]) if running else fed
         for slot in slots:
-            slot.caches, slot.joined, slot.unfed, slot.drawn = [], False, 1, slot.generated
+            slot.caches, slot.rows = [], None
+            slot.joined, slot.unfed, slot.drawn = False, 1, slot.generated
         self._compose()
 
     def _compose(self) -> None:
@@ -72,12 +73,14 @@ class Batch:
         self._guides = Guides(self.slots)
         self._asked = Asked(self.slots)
 
-    def _merge(self, running: int, incoming: list[list[Any]]) -> None:
-        if running and self._merged:
-            for mine, theirs in zip(self._caches, merge(incoming), strict=True):
+    def _merge(self, running: int, slots: Sequence[Slot]) -> None:
+        if not running:
+            self._caches = joined(slots)
+        elif self._merged:
+            for mine, theirs in zip(self._caches, joined(slots), strict=True):
                 mine.extend(theirs)
         else:
-            self._caches = merge([self._caches, *incoming] if running else incoming)
+            self._caches = merge([self._caches, *(slot.plain() for slot in slots)])
         self._merged = True
 
     def leave(self, gone: Collection[Slot]) -> None:

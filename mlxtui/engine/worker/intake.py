@@ -69,6 +69,7 @@ class Intake:
 
     def again(self, slot: Slot) -> None:
         """Prefill what was prompt and what was generated; the draws go on where they were."""
+        slot.rows = None
         slot.caches, slot.done, _ = self._cache.fetch(slot.tokens[:-1], slot.prompt.origin)
         slot.guide()
         self._prefilling.append(slot)
@@ -139,7 +140,7 @@ class Intake:
         if near is None or not near.shared or near.shared <= self._cache.known(slot.tokens[:-1]):
             return None
         running = near.slot in self._running.slots
-        whole, length = self._running.held(near.slot) if running else (near.slot.caches, near.slot.done)
+        whole, length = self._running.held(near.slot) if running else (near.slot.plain(), near.slot.done)
         caches = forked(whole, length - near.shared)
         return Found(caches, near.shared, None) if caches else None
 
@@ -206,6 +207,7 @@ class Intake:
 
     def _progress(self, slot: Slot) -> None:
         self._telling.prefilled(slot)
-        if (not slot.ahead or slot.done in slot.prompt.marks) and not can_trim_prompt_cache(slot.caches):
+        marked = not slot.ahead or slot.done in slot.prompt.marks
+        if marked and not self._cuttable and not can_trim_prompt_cache(slot.plain()):
             # What can't be trimmed serves the next turn only if it ends where that one's history still is the same.
             self._cache.store(slot.tokens[: slot.done], copy.deepcopy(slot.caches), slot.prompt.origin)

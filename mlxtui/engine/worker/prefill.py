@@ -6,14 +6,14 @@ below some hundred tokens a pass costs what it costs to read the weights, howeve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from math import inf
 from typing import Any
 
 import mlx.core as mx
-from mlx_lm.models.cache import BatchKVCache, KVCache
 
 from mlxtui.engine.worker.room import make_room
+from mlxtui.engine.worker.rows import Rows, merge
 from mlxtui.engine.worker.slot import Slot
 
 _SMALLEST, _LARGEST = 4, 2048  # tokens: with fewer a long prompt would never be done
@@ -79,15 +79,13 @@ class Prefiller:
     def feed_together(self, slots: list[Slot]) -> float:
         """Compute what is left of these slots' prompts in one padded pass; returns the seconds it took.
 
-        After an exception the slots are as they were.
+        Their caches stay in it: see `Rows`. After an exception the slots are as they were.
         """
         began = self._clock()
         lengths = [slot.ahead for slot in slots]
-        caches = self._pass(slots, lengths)
-        own = [[cache.extract(row) for cache in caches] for row in range(len(slots))]
-        mx.eval([cache.state for mine in own for cache in mine])
-        for slot, mine, length in zip(slots, own, lengths, strict=True):
-            slot.caches, slot.done = mine, slot.done + length
+        rows = Rows(slots, self._pass(slots, lengths))
+        for slot, length in zip(slots, lengths, strict=True):
+            slot.caches, slot.rows, slot.done = [], rows, slot.done + length
         return self._took(began, sum(lengths), telling=False)
 
     def _pass(self, slots: list[Slot], lengths: list[int]) -> list[Any]:
@@ -119,30 +117,3 @@ class Prefiller:
 
 def _padded(tokens: list[int], padding: int, before: bool) -> list[int]:
     return [0] * padding + tokens if before else tokens + [0] * padding
-
-
-def merge(caches: list[list[Any]]) -> list[Any]:
-    """One batch cache per layer from the plain caches of several sequences."""
-    return [_merged(layer) for layer in zip(*caches, strict=True)]
-
-
-def _merged(layer: Sequence[Any]) -> Any:
-    """As mlx-lm's own merge, with room for the next tokens where it can be had: the first of them would copy it all."""
-    if not all(type(cache) is KVCache and cache.keys is not None for cache in layer):
-        return layer[0].merge(list(layer))
-    longest = max(cache.offset for cache in layer)
-    merged = BatchKVCache([longest - cache.offset for cache in layer])
-    merged.keys = _aligned([cache.keys[..., : cache.offset, :] for cache in layer], longest)
-    merged.values = _aligned([cache.values[..., : cache.offset, :] for cache in layer], longest)
-    merged.offset += longest
-    merged._idx = longest
-    return merged
-
-
-def _aligned(rows: list[mx.array], longest: int) -> mx.array:
-    """(n, heads, longest + room, width): each row ends at `longest`."""
-    _, heads, _, width = rows[0].shape
-    out = mx.zeros((len(rows), heads, longest + BatchKVCache.step, width), rows[0].dtype)
-    for i, row in enumerate(rows):
-        out[i : i + 1, :, longest - row.shape[2] : longest] = row
-    return out

@@ -72,7 +72,7 @@ class Scheduler:
         """Forget a job wherever it is; what it has computed goes to the prefix cache."""
         self._waiting.remove(job)
         for slot in self._intake.remove(job):
-            self.cache.store(slot.tokens[: slot.done], slot.caches, slot.prompt.origin)
+            self.cache.store(slot.tokens[: slot.done], slot.plain(), slot.prompt.origin)
         running = [slot for slot in self._running.slots if slot.id == job]
         for slot in running:
             slot.finished = True

@@ -11,6 +11,7 @@ from mlxtui.types import Priority
 if TYPE_CHECKING:  # it brings MLX along, which the reader thread's side must not wait for
     from mlxtui.engine.worker.detokenize import Detokenizer
     from mlxtui.engine.worker.masks import Grammar, Matcher
+    from mlxtui.engine.worker.rows import Rows
     from mlxtui.engine.worker.sampling import Choice
     from mlxtui.engine.worker.thinking import Budget, Thinking
 
@@ -36,7 +37,8 @@ class Prompt:
 
 @dataclass(slots=True, eq=False)
 class Slot:
-    """One sequence. Until it decodes, `caches` is its own KV cache holding the first `done` of `tokens`.
+    """One sequence. Until it decodes, `caches` is its own KV cache holding the first `done` of `tokens`, or that is
+    still in the `rows` of a shared pass: see `plain`.
 
     `tokens`: prompt and generated ones.
     `drawn`: tokens sampled so far, the one in flight included. `joined`: its last prompt token has been fed.
@@ -55,6 +57,7 @@ class Slot:
     drawn: int = 0
     joined: bool = False
     unfed: int = 0
+    rows: Rows | None = None
     suspect: bool = False
     finished: bool = False
     failure: Exception | None = None
@@ -82,6 +85,12 @@ class Slot:
     def until_mark(self) -> int:
         """Tokens to prefill up to the next mark, or all that are ahead."""
         return next((mark - self.done for mark in self.prompt.marks if mark > self.done), self.ahead)
+
+    def plain(self) -> list[Any]:
+        """Its own KV cache, taken out of the shared pass if it is still in there."""
+        if self.rows:
+            self.caches, self.rows = self.rows.extract(self), None
+        return self.caches
 
     def guide(self) -> None:
         """Put grammar and budget of reasoning where the generated tokens have brought them."""
