@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+from textual.widget import Widget
 
 from mlxtui.client import Link
 from mlxtui.events import EngineDown, ModelLoading, ServerStarted, ServerStopping
 from mlxtui.state import State
-from tests.tui.scene import NOW, StillClient, busy, dashboard, drawn, folded, play, screen_text
+from tests.tui.scene import NOW, StillClient, busy, dashboard, drawn, folded, play, screen_text, settled
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
@@ -117,12 +119,23 @@ def test_an_idle_server_says_how_to_use_it() -> None:
     play(scene())
 
 
-def test_a_frame_without_news_draws_nothing() -> None:
+@pytest.mark.parametrize("key", "123456")
+def test_a_frame_without_news_draws_nothing(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On any screen: what refreshes a widget goes over the wire anew, four times a second."""
+    refreshed: list[Widget] = []
+    refresh = Widget.refresh
+
+    def noted(widget: Widget, *regions: Any, **how: Any) -> Widget:
+        refreshed.append(widget)
+        return refresh(widget, *regions, **how)
+
     async def scene() -> None:
         async with dashboard() as (app, pilot):
-            table = app.screen.query_one("RequestsTable")
-            before = table.rendered  # type: ignore[attr-defined]
-            await drawn(app, pilot)
-            assert table.rendered == before  # type: ignore[attr-defined]
+            await pilot.press(key)
+            await settled(app, pilot)
+            monkeypatch.setattr(Widget, "refresh", noted)
+            app.draw()
+            assert refreshed == []
+            monkeypatch.undo()
 
     play(scene())

@@ -10,7 +10,6 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.content import Content
 from textual.geometry import Size
 from textual.screen import Screen
 
@@ -28,6 +27,7 @@ from mlxtui.tui.widgets.kepttable import KeptTable
 from mlxtui.tui.widgets.keys import Keys
 from mlxtui.tui.widgets.panel import Panel
 from mlxtui.tui.widgets.requests import RequestsTable
+from mlxtui.tui.widgets.titles import entitle
 
 PACE = 1.0  # seconds between two questions
 
@@ -89,9 +89,7 @@ class CacheScreen(Screen[None]):
         entries = self._cache.entries if self._cache else ()
         table = self.query_one(KeptTable)
         table.draw(entries, view.now, [self._empty()])
-        title = Content("kept" if not self._trouble else f"kept: {one_line(self._trouble)}")
-        if table.border_title != title.markup:
-            table.border_title = title
+        entitle(table, "kept" if not self._trouble else f"kept: {self._trouble}")
 
     def _empty(self) -> Line:
         said = "nothing is kept yet: the first answered request will be" if self._cache else "asking the server…"

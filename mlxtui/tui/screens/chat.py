@@ -38,6 +38,7 @@ from mlxtui.tui.widgets.header import header
 from mlxtui.tui.widgets.keys import Keys
 from mlxtui.tui.widgets.pager import Pager
 from mlxtui.tui.widgets.panel import Panel
+from mlxtui.tui.widgets.titles import entitle
 
 
 class ChatScreen(Screen[None]):
@@ -107,10 +108,10 @@ class ChatScreen(Screen[None]):
             self._stage(view, reply.request) if reply else (),
         )
         pager.show(lines or _hint(view), follow=True)
-        pager.border_title = Content(one_line(talk.title))
+        entitle(pager, talk.title)
         box = self.query_one(Composer)
         calls = dialogue.unanswered(talk)
-        box.border_title = Content(one_line(f"result of {calls[0].name}" if calls else "message"))
+        entitle(box, f"result of {calls[0].name}" if calls else "message")
 
     def _stage(self, view: View, request: str) -> Line:
         """How far the answer is; nothing is known of its request before the server has taken it."""

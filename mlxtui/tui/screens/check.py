@@ -11,7 +11,6 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
-from textual.content import Content
 from textual.geometry import Size
 from textual.screen import Screen
 
@@ -22,13 +21,14 @@ from mlxtui.tui.messages import TextCopyAsked
 from mlxtui.tui.probing import finding_lines, summary_line
 from mlxtui.tui.prove import Target, proving
 from mlxtui.tui.screens.form import Field, Form
-from mlxtui.tui.text import Line, one_line
+from mlxtui.tui.text import Line
 from mlxtui.tui.view import Painted, View
 from mlxtui.tui.widgets.header import header
 from mlxtui.tui.widgets.keys import Keys
 from mlxtui.tui.widgets.pager import Pager
 from mlxtui.tui.widgets.panel import Panel
 from mlxtui.tui.widgets.probes import ProbeTable
+from mlxtui.tui.widgets.titles import entitle
 
 
 class CheckScreen(Screen[None]):
@@ -75,8 +75,8 @@ class CheckScreen(Screen[None]):
         looked_for = RUNNING if self.running else FAIL
         at = next((n for n, each in enumerate(shown) if each.verdict == looked_for), None)
         table.draw(shown, at, self._hint())
-        table.border_title = Content(one_line(f"{self.target.url} · {self.target.profile}"))
-        table.border_subtitle = "only what did not pass" if self._only_failed else ""
+        subtitle = "only what did not pass" if self._only_failed else ""
+        entitle(table, f"{self.target.url} · {self.target.profile}", subtitle)
         self.query_one("#finding", Pager).show(finding_lines(table.selected))
 
     def _shown(self) -> list[Probe]:

@@ -7,7 +7,6 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
-from textual.content import Content
 
 from mlxtui.tui.choose import FIELDS, SORTS, Chooser
 from mlxtui.tui.export import rows_json, rows_markdown
@@ -28,6 +27,7 @@ from mlxtui.tui.widgets.minutes import first_tokens, hits_plot, memory_plot, roo
 from mlxtui.tui.widgets.panel import Panel
 from mlxtui.tui.widgets.requests import RequestsTable
 from mlxtui.tui.widgets.throughput import throughput
+from mlxtui.tui.widgets.titles import entitle
 
 RAISE, LOWER = "Let this request go before others", "Let this request wait for others"
 
@@ -89,11 +89,7 @@ class HomeScreen(FilteredScreen):
         ]
         said = " · ".join(f"{count} {name}" for name, count in counts if count) or "idle"
         shown = f" · {len(table.rows)} match {query!r}" if query else ""
-        title, subtitle = f"requests: {said}{shown}", "" if self.sort == "arrival" else f"by {self.sort}"
-        if table.border_title != (wanted := Content(title)).markup:
-            table.border_title = wanted
-        if (table.border_subtitle or "") != subtitle:
-            table.border_subtitle = Content(subtitle)
+        entitle(table, f"requests: {said}{shown}", "" if self.sort == "arrival" else f"by {self.sort}")
 
     def action_sort(self) -> None:
         names = [*SORTS]

@@ -6,7 +6,6 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.content import Content
 from textual.geometry import Size
 
 from mlxtui.tui.export import log_json, log_text
@@ -23,6 +22,7 @@ from mlxtui.tui.widgets.keys import Keys
 from mlxtui.tui.widgets.logtable import LogTable
 from mlxtui.tui.widgets.panel import Panel
 from mlxtui.tui.widgets.requests import RequestsTable
+from mlxtui.tui.widgets.titles import entitle
 
 
 class LogsScreen(FilteredScreen):
@@ -63,12 +63,7 @@ class LogsScreen(FilteredScreen):
     def _title(self, table: LogTable, query: str) -> None:
         since = "" if self.level == ORDER[0] else f" · {self.level} and worse"
         shown = f" · {len(table.rows)} match {query!r}" if query else ""
-        title = Content(f"logs{since}{shown}")
-        if table.border_title != title.markup:
-            table.border_title = title
-        subtitle = "following" if table.following else "held (f follows)"
-        if (table.border_subtitle or "") != subtitle:
-            table.border_subtitle = subtitle
+        entitle(table, f"logs{since}{shown}", "following" if table.following else "held (f follows)")
 
     def _whole(self, view: View, area: Size) -> Painted:
         entry = self._table.selected

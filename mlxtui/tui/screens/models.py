@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.content import Content
 from textual.geometry import Size
 
 from mlxtui.client import ModelAction, ServerClient
@@ -27,6 +26,7 @@ from mlxtui.tui.widgets.header import header
 from mlxtui.tui.widgets.keys import Keys
 from mlxtui.tui.widgets.models import ModelsTable
 from mlxtui.tui.widgets.panel import Panel
+from mlxtui.tui.widgets.titles import entitle
 
 
 class ModelsScreen(FilteredScreen):
@@ -81,9 +81,7 @@ class ModelsScreen(FilteredScreen):
         table, query = self._table, self._filter.words
         table.model = state.model
         table.show(chosen(self._entries, query), self._empty(query))
-        title = Content(f"models: {len(self._entries)}" + (f" · {len(table.rows)} match {query!r}" if query else ""))
-        if table.border_title != title.markup:
-            table.border_title = title
+        entitle(table, f"models: {len(self._entries)}" + (f" · {len(table.rows)} match {query!r}" if query else ""))
         for panel in self.query(Panel):
             panel.draw(view)
 
