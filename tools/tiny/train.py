@@ -120,7 +120,7 @@ def begun(plan: Plan) -> Model:
     model = Model(Shape())
     initialise(model)
     if plan.resume:
-        model.load_state_dict(torch.load(plan.resume, weights_only=True)["model"])
+        model.load_state_dict(torch.load(plan.resume, map_location="cpu", weights_only=True)["model"])
     return model
 
 
@@ -143,12 +143,12 @@ def main() -> None:
     parser.add_argument("--decay", type=float, default=0.45, help="share of the time in which the rates fall")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--long", type=float, default=0.01, help="share of rows behind a long system prompt")
-    parser.add_argument("--budget", type=int, help="tokens of a batch: 4,096 on a CPU, 32,768 on a GPU")
+    parser.add_argument("--budget", type=int, help="tokens of a batch: 4,096 on a CPU, 65,536 on a GPU")
     parser.add_argument("--resume", type=Path, help="weights to start from")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     cuda = torch.cuda.is_available()
-    recipe = Recipe(options.seed, options.long, options.budget or (32768 if cuda else 4096))
+    recipe = Recipe(options.seed, options.long, options.budget or (65536 if cuda else 4096))
     plan = Plan(options.out, options.minutes * 60, options.peak, options.decay, recipe, options.resume)
     if cuda:
         train(plan, begun(plan).cuda(), prefetched(SHIPPED / "tokenizer.json", recipe), Journal(plan))
