@@ -97,6 +97,8 @@ def _serve(setup: Setup, link: Link, desk: Desk) -> None:
     desk.open_rendering(partial(prepare, model), partial(answer, model))
     gc.freeze()  # a full collection then passes over the libraries: 30 to 60 ms in which no stream gets a token
     link.send(Ready(model.info))
+    if disk:
+        disk.read_ahead(scheduler.cache)
     while _obey(scheduler, disk, desk, link):
         if not scheduler.idle:
             report = scheduler.step()
@@ -128,7 +130,7 @@ def _obey(scheduler: Scheduler, disk: Disk | None, desk: Desk, link: Link) -> bo
 
     while True:
         try:
-            order = _rest(desk) if scheduler.idle else desk.inbox.get(block=False)
+            order = _rest(scheduler, disk, desk) if scheduler.idle else desk.inbox.get(block=False)
         except Empty:
             return True
         if isinstance(order, HangUp):
@@ -153,19 +155,22 @@ def _schedule(scheduler: Scheduler, disk: Disk | None, order: Prompt | Cancel | 
         if disk:
             disk.cancel(order.id)
     elif disk:
-        for prompt in disk.take(order, scheduler.cache):
+        for prompt in disk.take(order, scheduler.cache, idle=scheduler.idle):
             scheduler.admit(prompt)
 
 
-def _rest(desk: Desk) -> Order:
-    """Sleep until there is an order; after a while give MLX's spare buffers back to the system."""
+def _rest(scheduler: Scheduler, disk: Disk | None, desk: Desk) -> Order:
+    """Sleep until there is an order; after a while give MLX's spare buffers back to the system, and write to disk what
+    has not been used for long."""
     from mlxtui.engine.worker import device
 
-    try:
-        return desk.inbox.get(timeout=_RESTLESS)
-    except Empty:
-        device.release()
-        return desk.inbox.get()
+    patience: float | None = _RESTLESS
+    while True:
+        try:
+            return desk.inbox.get(timeout=patience)
+        except Empty:
+            patience = disk.keep_rested(scheduler.cache) if disk else None
+            device.release()
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -27,6 +28,8 @@ from mlxtui.types import Priority
 _WORTH = 64  # tokens: fewer are computed sooner than they are read
 _WAITING = 4  # writes that may wait for the disk; more would hold memory that was to be free
 _ABANDONED = 600.0  # seconds: nobody is still writing that file
+_RECENT, _AHEAD = 3600.0, 1 / 2  # seconds, and of the memory: what is read before anybody asks
+_RESTED = 300.0  # seconds without use: a conversation that goes on would be written anew with each turn
 _log = logging.getLogger("mlxtui.engine")
 
 
@@ -47,6 +50,7 @@ class Disk:
         self._stored: dict[bytes, Stored] = {}
         self._others: list[Held] = []  # what the cache has written for other models, or is damaged
         self._reading: dict[bytes, list[Prompt]] = {}
+        self._ahead: deque[Stored] = deque()
         self._errands = Errands(deliver)
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._scan()
@@ -90,6 +94,7 @@ class Disk:
 
     def recall(self, prompt: Prompt, cache: PrefixCache) -> bool:
         """Whether a file has so much more of this prompt than memory that it is being read: `take` gives it back."""
+        self._ahead.clear()  # somebody is there: from now on all time is theirs
         wanted = key_of(prompt.tokens[:-1])
         fitting = [stored.key for stored in self._stored.values() if stored.nbytes <= cache.max_bytes]
         shared = {key: common_bytes(wanted, key) for key in fitting}
@@ -97,11 +102,32 @@ class Disk:
         best = max(usable, key=usable.__getitem__, default=None)
         if best is None or usable[best] // WIDTH < cache.known(prompt.tokens[:-1]) + _WORTH:
             return False
-        waiting = self._reading.setdefault(best, [])
-        waiting.append(prompt)
-        if len(waiting) == 1:
-            self._errands.put(Read(best, self._stored[best].path))
+        self._read(self._stored[best]).append(prompt)
         return True
+
+    def _read(self, stored: Stored) -> list[Prompt]:
+        """Have it read, if it isn't being; the prompts that wait for it."""
+        if stored.key not in self._reading:
+            self._reading[stored.key] = []
+            self._errands.put(Read(stored.key, stored.path))
+        return self._reading[stored.key]
+
+    def read_ahead(self, cache: PrefixCache) -> None:
+        """What was in use shortly before this start, the last used first: those who go on then wait for no disk."""
+        room, since = cache.max_bytes * _AHEAD, time.time() - _RECENT
+        for held in sorted(self.stored, key=lambda held: -held.used):
+            room -= held.nbytes
+            if room < 0 or held.used < since:
+                break
+            self._ahead.append(held)
+        self._read_next(cache)
+
+    def _read_next(self, cache: PrefixCache) -> None:
+        while self._ahead:
+            held = self._ahead.popleft()
+            if held.key in self._stored and not any(entry.key.startswith(held.key) for entry in cache.entries):
+                self._read(held)
+                return
 
     def cancel(self, job: str) -> None:
         """A prompt that waits for a file does not come back."""
@@ -113,19 +139,26 @@ class Disk:
         for waiting in self._reading.values():
             waiting[:] = [replace(prompt, priority=priority) if prompt.id == job else prompt for prompt in waiting]
 
-    def take(self, report: Report, cache: PrefixCache) -> list[Prompt]:
-        """What has been read goes into memory; returns the prompts that waited for it."""
+    def take(self, report: Report, cache: PrefixCache, *, idle: bool = True) -> list[Prompt]:
+        """What has been read goes into memory; returns the prompts that waited for it. Unless the engine is `idle`,
+        what nobody waits for is left where it is: taking it in would hold up those who run.
+        """
         if not isinstance(report, Recalled):
             if report.failed:
                 self._stored.pop(report.save.key, None)
             return []
-        stored = self._stored.get(report.key)
+        waiting, stored = self._reading.pop(report.key, []), self._stored.get(report.key)
+        if not (waiting or idle):
+            return []
         if stored and (entry := self._rebuilt(stored, report)):
-            self._touch(stored, entry.used)
+            if waiting:
+                entry.used = time.time()
+                self._touch(stored, entry.used)
             cache.put(entry)
         elif stored:
             self.forget(stored)
-        return self._reading.pop(report.key, [])
+        self._read_next(cache)
+        return waiting
 
     def _touch(self, stored: Stored, used: float) -> None:
         stored.used = used
@@ -141,7 +174,7 @@ class Disk:
         except (Damaged, KeyError, TypeError, AttributeError) as damaged:
             _log.warning("%s is left out of the prompt cache: %s", stored.path.name, damaged)
             return None
-        nbytes, now = sum(cache.nbytes for cache in caches), time.time()
+        nbytes = sum(cache.nbytes for cache in caches)
         return Entry(
             stored.id,
             stored.key,
@@ -149,7 +182,7 @@ class Disk:
             nbytes,
             stored.origin,
             stored.created,
-            now,
+            stored.used,
             stored.cuttable,
             stored.hits,
             True,
@@ -159,6 +192,21 @@ class Disk:
         """Write an entry that is about to leave memory, unless it is on disk already."""
         if self._is_news(entry) and len(self._errands) < _WAITING:
             self._save(entry)
+
+    def keep_rested(self, cache: PrefixCache) -> float | None:
+        """Write the entry that was not used for longest, if that is long enough: the end has less to write then, and a
+        crash takes less. Returns the seconds until there is more to do; None: nothing is, before the next report.
+        """
+        if len(self._errands):
+            return None
+        unkept = [entry for entry in cache.entries if not entry.offered and self._is_news(entry)]
+        entry = min(unkept, key=lambda entry: entry.used, default=None)
+        if entry is None:
+            return None
+        if (left := entry.used + _RESTED - time.time()) > 0:
+            return left
+        entry.offered = True
+        return None if self._save(entry) else 0.0
 
     def _is_news(self, entry: Entry) -> bool:
         if stored := self._stored.get(entry.key):

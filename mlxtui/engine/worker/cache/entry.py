@@ -70,6 +70,7 @@ class Entry:
 
     `cuttable`: it serves any beginning of its tokens, not only the whole.
     `returned`: its conversation came back, or was never away: this is no one-shot prompt.
+    `offered`: the disk was asked to keep it while it rests.
     """
 
     id: str
@@ -83,6 +84,7 @@ class Entry:
     hits: int = 0
     returned: bool = False
     pinned: bool = False
+    offered: bool = False
 
 
 class Parting(NamedTuple):

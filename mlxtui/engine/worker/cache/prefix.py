@@ -144,6 +144,8 @@ class PrefixCache:
         """Take in an entry, new or from disk, and make room for it."""
         self._supersede(entry)
         self._entries[entry.key] = entry
+        if entry.used < next(iter(self._entries.values())).used:
+            self._entries.move_to_end(entry.key, last=False)
         self._gone.pop(entry.key, None)
         self.nbytes += entry.nbytes
         self._make_room()
