@@ -123,6 +123,26 @@ def test_without_a_prompt_cache_nothing_goes_to_disk(model_dir: ModelDir, tmp_pa
     assert not (tmp_path / "cache").exists()
 
 
+def test_after_a_restart_the_last_conversation_comes_back_unasked(model_dir: ModelDir, tmp_path: Path) -> None:
+    first, second = (Running(model_dir("plain"), home=tmp_path) for _ in range(2))
+
+    async def in_memory() -> None:
+        async with asyncio.timeout(60):
+            while [kept.where for kept in (await second.engine.cache()).entries] != ["memory"]:
+                pass
+
+    with first.runner:
+        first.do(first.engine.start())
+        first.do(first.ready())
+        first.do(first.outputs(job("one", "a conversation that is worth keeping, of a few dozen characters " * 2)))
+        first.do(first.engine.close())
+    with second.runner:
+        second.do(second.engine.start())
+        second.do(second.ready())
+        second.do(in_memory())
+        second.do(second.engine.close())
+
+
 def test_the_prompt_cache_is_told_and_obeys(run: Running) -> None:
     text = "a conversation that is worth keeping, of a few dozen characters"
     run.do(run.outputs(job("kept", text)))
