@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable
-from typing import assert_never, cast
+from typing import assert_never
 
 from mlxtui.engine.interface import (
     ChatPrompt,
@@ -32,22 +32,18 @@ from mlxtui.engine.wire import (
     CacheTold,
     Cancel,
     Declined,
-    Detokenize,
     LoadFailed,
     Loading,
     Note,
-    ParseCalls,
     Parsed,
     Prioritise,
     Question,
     Ready,
     Report,
     Setup,
-    Spell,
     Spelled,
     StepReport,
     Submit,
-    Tokenize,
     Tokenized,
 )
 from mlxtui.errors import ApiError, Conflict, EngineFailed, InvalidRequest, Unavailable
@@ -82,7 +78,7 @@ class EngineProcess:
         self._exchanging = asyncio.Lock()
         self.supervisor = Supervisor(self)
         self._jobs = Mailboxes()
-        self._questions = Questions()
+        self._questions = Questions(self._send)
 
     @property
     def status(self) -> EngineStatus:
@@ -152,30 +148,25 @@ class EngineProcess:
         if self._status.state not in _AT_WORK:
             return ()
         try:
-            answer = await self._questions.ask(self._send, lambda ticket: ParseCalls(ticket, text, tools))
+            return await self._questions.calls(text, tools)
         except ApiError:
             return ()
-        return cast(Parsed, answer).calls
 
     async def tokenize(self, prompt: ChatPrompt | TextPrompt) -> tuple[str, tuple[int, ...]]:
         self._check_ready()
-        answer = await self._questions.ask(self._send, lambda ticket: Tokenize(ticket, prompt))
-        return cast(Tokenized, answer).text, cast(Tokenized, answer).tokens
+        return await self._questions.tokens(prompt)
 
     async def detokenize(self, tokens: tuple[int, ...]) -> str:
         self._check_ready()
-        answer = await self._questions.ask(self._send, lambda ticket: Detokenize(ticket, tokens))
-        return cast(Tokenized, answer).text
+        return await self._questions.text(tokens)
 
     async def spell(self, tokens: tuple[int, ...]) -> tuple[Spelling, ...]:
         self._check_ready()
-        answer = await self._questions.ask(self._send, lambda ticket: Spell(ticket, tokens))
-        return cast(Spelled, answer).spellings
+        return await self._questions.spellings(tokens)
 
     async def cache(self, action: CacheAction | None = None, id: str = "") -> Cache:
         self._check_ready()
-        answer = await self._questions.ask(self._send, lambda ticket: AskCache(ticket, action, id))
-        return cast(CacheTold, answer).cache
+        return await self._questions.cache(action, id)
 
     async def close(self) -> None:
         self._status = EngineStatus("closed", "the server is shutting down")

@@ -5,33 +5,62 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable
-from typing import assert_never
+from typing import assert_never, cast
 
-from mlxtui.engine.interface import Failure
-from mlxtui.engine.wire import AskCache, CacheTold, Declined, Parsed, Question, Spelled, Tokenized
+from mlxtui.engine.interface import ChatPrompt, Failure, ParsedCall, Spelling
+from mlxtui.engine.wire import (
+    AskCache,
+    CacheTold,
+    Declined,
+    Detokenize,
+    ParseCalls,
+    Parsed,
+    Question,
+    Spell,
+    Spelled,
+    Tokenize,
+    Tokenized,
+)
 from mlxtui.errors import ApiError, ContextLengthExceeded, EngineFailed, InvalidRequest, NotFound, Unavailable
+from mlxtui.kept import Cache, CacheAction
+from mlxtui.types import TextPrompt, Tool
 
 Answer = Parsed | Tokenized | Spelled | CacheTold
 Asked = Question | AskCache
 
 
 class Questions:
-    """Those that were asked and not yet answered."""
+    """Those that were asked and not yet answered.
 
-    def __init__(self) -> None:
+    Every question raises ApiError if the worker declines it, or is no more.
+    """
+
+    def __init__(self, send: Callable[[Asked], None]) -> None:
+        self._send = send
         self._open: dict[int, asyncio.Future[Answer]] = {}
         self._tickets = itertools.count()
 
-    async def ask(self, send: Callable[[Asked], None], question: Callable[[int], Asked]) -> Answer:
-        """The worker's answer to `question(ticket)`.
+    async def calls(self, text: str, tools: tuple[Tool, ...]) -> tuple[ParsedCall, ...]:
+        return cast(Parsed, await self._ask(lambda ticket: ParseCalls(ticket, text, tools))).calls
 
-        Raises:
-            ApiError: it declines, or is no more.
-        """
+    async def tokens(self, prompt: ChatPrompt | TextPrompt) -> tuple[str, tuple[int, ...]]:
+        answer = cast(Tokenized, await self._ask(lambda ticket: Tokenize(ticket, prompt)))
+        return answer.text, answer.tokens
+
+    async def text(self, tokens: tuple[int, ...]) -> str:
+        return cast(Tokenized, await self._ask(lambda ticket: Detokenize(ticket, tokens))).text
+
+    async def spellings(self, tokens: tuple[int, ...]) -> tuple[Spelling, ...]:
+        return cast(Spelled, await self._ask(lambda ticket: Spell(ticket, tokens))).spellings
+
+    async def cache(self, action: CacheAction | None, id: str) -> Cache:
+        return cast(CacheTold, await self._ask(lambda ticket: AskCache(ticket, action, id))).cache
+
+    async def _ask(self, question: Callable[[int], Asked]) -> Answer:
         ticket = next(self._tickets)
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._open[ticket] = answer
-        send(question(ticket))
+        self._send(question(ticket))
         try:
             return await answer
         finally:
