@@ -64,9 +64,9 @@ HIT_COLUMNS: tuple[Column[Hit], ...] = (
 
 
 def columns_line(name: Piece, columns: Iterable[tuple[int, Piece, bool]], width: int) -> Line:
-    """A name, and as many columns (width, content, to the right) as leave it room."""
+    """A name, and as many columns (width, content, to the right) as leave it room; the border is a cell away."""
     kept: list[tuple[int, Piece, bool]] = []
-    left = width
+    left = width - 1
     for column in columns:
         if left - column[0] - len(GAP) < NAME:
             break
