@@ -74,3 +74,36 @@ def test_no_step_of_a_running_stream_waits_longer_than_the_budget_for_a_long_pro
     drive.scheduler.cancel(running)
     assert max(gaps) <= BUDGET
     assert len(gaps) < 3900 * 0.003 / 0.02
+
+
+@dataclass
+class Dear(Timed):
+    """Most of a pass' time is the same for few tokens and for more; now and then one takes longer."""
+
+    passes: list[int] = field(default_factory=list)
+
+    def __call__(self, tokens: mx.array, **options: Any) -> mx.array:
+        length = tokens.shape[1]
+        if length > 1:
+            self.passes.append(length)
+            self.now += 0.060 + 0.004 * length + (0.04 if len(self.passes) % 40 == 20 else 0)
+        else:
+            self.now += 0.04
+        result: mx.array = self.module(tokens, **options)
+        return result
+
+
+def test_chunks_get_as_long_again_as_they_were_before_a_pass_that_took_longer(models: Models) -> None:
+    dear = Dear(models("plain").module)
+    drive = Drive(replace(models("plain"), module=dear), clock=lambda: dear.now)
+    running = drive.admit(prompt(1, 100), 4000)
+    while len(drive.got[running].tokens) < 2:
+        drive.step()
+    dear.passes.clear()
+    long = drive.admit(prompt(2, 1500), 1)
+    while not drive.got[long].tokens:
+        drive.step()
+    drive.scheduler.cancel(running)
+    settled = dear.passes[10:-1]
+    fits = int((0.135 - 0.04 - 0.06) / 0.004)
+    assert fits <= sorted(settled)[len(settled) // 2] <= max(settled) <= fits + 1

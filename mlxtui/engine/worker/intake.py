@@ -26,9 +26,10 @@ from mlxtui.engine.worker.turns import hurry, in_turn, peers
 from mlxtui.types import Priority
 
 _ALONE = 0.2  # seconds of prefill in a step while nobody decodes
-_BUSY, _LEAST, _MOST = 2.5, 0.03, 0.1  # while somebody does: as a multiple of a decode step, and seconds
+_BUSY, _LEAST, _MOST = 2.5, 0.03, 0.08  # while somebody does: as a multiple of a decode step, and seconds
+_PAUSE = 0.135  # seconds for both, if that leaves the prefill more: one pass of a hundred takes a tenth longer
 _MANY = 4  # short prompts are a rush, soon over: a batch that fills slowly is dear, so they get most of the time
-_RUSH, _LONGEST = 4, 0.4  # as a multiple of a decode step, and at most
+_RUSH, _BRIEFEST, _LONGEST = 4, 0.1, 0.4  # as a multiple of a decode step, and seconds
 _SHARED = 0.75  # of it for short prompts in one pass; what is left is for long ones, or those would starve
 _GATHER = 8  # steps at most
 _OPENING = 64  # tokens: a pass from which a token is drawn computes the logits of all of them
@@ -155,8 +156,8 @@ class Intake:
         if not self._running.slots:
             return _ALONE
         if sum(map(self._prefiller.is_short, self._prefilling)) < _MANY:
-            return min(max(_LEAST, _BUSY * pace), _MOST)
-        return min(max(_MOST, _RUSH * pace), _LONGEST)
+            return min(max(_LEAST, _BUSY * pace), max(_MOST, _PAUSE - pace))
+        return min(max(_BRIEFEST, _RUSH * pace), _LONGEST)
 
     def _prefill(self, budget: float) -> None:
         turns = in_turn(self._prefilling, self._steps)

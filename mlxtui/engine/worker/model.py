@@ -21,7 +21,7 @@ from mlx_lm.models.cache import (
 )
 from mlx_lm.utils import get_total_parameters, load_model, load_tokenizer
 
-from mlxtui.engine.worker import device
+from mlxtui.engine.worker import attention, device
 from mlxtui.engine.worker.detokenize import Detokenizers
 from mlxtui.engine.worker.dialects import syntax_of
 from mlxtui.engine.worker.locate import EMBEDDED, LoadError, find
@@ -142,6 +142,7 @@ def _read(name: str, path: Path) -> tuple[Any, Any, dict[str, Any]]:
         # 16-bit floats have no fast kernels on a CPU: f32 decodes twice as fast and takes OpenBLAS for prompts.
         module.set_dtype(mx.float32)
         mx.eval(module.parameters())
+        attention.install()
     return module, tokenizer, config
 
 

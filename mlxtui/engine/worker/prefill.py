@@ -40,15 +40,15 @@ class Prefiller:
             return room
         chunk = self._chunk(seconds - room, whole)
         if not whole and not slot.done and chunk < slot.ahead:
-            chunk = max(_SMALLEST, chunk // 2)  # it allocates the cache, and the speed is another prompt's
-        count = min(slot.ahead, slot.until_mark, chunk)
+            chunk = max(_SMALLEST, chunk / 2)  # it allocates the cache, and the speed is another prompt's
+        count = min(slot.ahead, slot.until_mark, int(chunk))
         began = self._clock()
         self._module(mx.array(slot.tokens[slot.done : slot.done + count])[None], cache=slot.caches)
         mx.eval([cache.state for cache in slot.caches])
         slot.done += count
         if count >= _LARGEST // 4:
             mx.clear_cache()
-        return room + self._took(began, count, telling=count == chunk)
+        return room + self._took(began, chunk if count == int(chunk) else count, telling=count == int(chunk))
 
     def _room(self, slot: Slot, seconds: float) -> float:
         """Make some for the rest of the prompt where it lacks, for about this long; returns the seconds it took."""
@@ -103,16 +103,17 @@ class Prefiller:
         mx.eval([cache.state for cache in caches])
         return caches
 
-    def _took(self, began: float, count: int, *, telling: bool) -> float:
+    def _took(self, began: float, count: float, *, telling: bool) -> float:
         took = self._clock() - began
         if telling or count >= _TELLING:
             self._rate = min(count / max(took, 1e-6), self._rate * _GROWTH)
         return took
 
-    def _chunk(self, seconds: float, whole: bool) -> int:
+    def _chunk(self, seconds: float, whole: bool) -> float:
         """Tokens. A chunk costs a fixed time and one for each token, more the more of the prompt there is: as each sets
-        the rate for the next, their length finds its way to what takes `seconds`."""
-        return max(_WHOLE if whole else _SMALLEST, min(_LARGEST, int(self._rate * seconds)))
+        the rate for the next, their length finds its way to what takes `seconds`. Not rounded: where the fixed time is
+        most of it, chunks are so short that a part of a token too little each time would keep them there."""
+        return max(_WHOLE if whole else _SMALLEST, min(_LARGEST, self._rate * seconds))
 
 
 def _padded(tokens: list[int], padding: int, before: bool) -> list[int]:
