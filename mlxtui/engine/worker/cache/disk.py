@@ -21,6 +21,7 @@ from mlxtui.engine.worker.cache.file import Damaged, read_manifest
 from mlxtui.engine.worker.cache.keys import WIDTH, common_bytes, key_of
 from mlxtui.engine.worker.cache.packed import class_names, pack, unpack
 from mlxtui.engine.worker.cache.prefix import PrefixCache
+from mlxtui.engine.worker.cache.stem import unfolded
 from mlxtui.engine.worker.cache.stored import Held, Stored, manifest, new_name, stored, whole
 from mlxtui.engine.worker.slot import Prompt
 from mlxtui.types import Priority
@@ -216,10 +217,11 @@ class Disk:
     def _save(self, entry: Entry) -> bool:
         """Whether it is being written: if it can be, and fits beside what was used later."""
         outgrown = [old for old in self.stored if old.cuttable and entry.cuttable and entry.key.startswith(old.key)]
-        if not self._make_room(entry.nbytes, entry.used, outgrown):
+        caches = unfolded(entry)
+        if not self._make_room(sum(cache.nbytes for cache in caches), entry.used, outgrown):
             return False
         try:
-            tensors, rest = pack(entry.caches)
+            tensors, rest = pack(caches)
         except (ValueError, KeyError) as error:
             _log.warning("this model's caches can't be kept on disk: %s", error)
             return False
@@ -229,7 +231,7 @@ class Disk:
         self._stored[entry.key] = Stored(
             path, size, entry.used, entry.key, entry.id, entry.origin, entry.created, entry.hits, entry.cuttable
         )
-        about = manifest(entry, class_names(entry.caches), rest, self._identity)
+        about = manifest(entry, class_names(caches), rest, self._identity)
         self._errands.put(Save(entry.key, path, about, tensors, entry.used, tuple(old.path for old in outgrown)))
         return True
 

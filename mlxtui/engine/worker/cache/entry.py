@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlxtui.engine.interface import ChatPrompt, Miss
 from mlxtui.events import MissReason
 from mlxtui.text import safe_text
 from mlxtui.types import TextPrompt
+
+if TYPE_CHECKING:
+    from mlxtui.engine.worker.cache.stem import Stem
 
 _SHOWN = 16  # tokens on either side of a parting
 _OPENING = 80  # characters that tell a conversation from others
@@ -66,8 +69,9 @@ def shown(text: str) -> str:
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """`caches` hold exactly the tokens of `key`. Times in Unix seconds.
+    """`caches` hold exactly the tokens of `key`, or of them what follows those of `stem`. Times in Unix seconds.
 
+    `nbytes`: its own, and its part of the stem's.
     `cuttable`: it serves any beginning of its tokens, not only the whole.
     `returned`: its conversation came back, or was never away: this is no one-shot prompt.
     `offered`: the disk was asked to keep it while it rests.
@@ -85,6 +89,7 @@ class Entry:
     returned: bool = False
     pinned: bool = False
     offered: bool = False
+    stem: Stem | None = None
 
 
 class Parting(NamedTuple):

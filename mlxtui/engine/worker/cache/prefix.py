@@ -20,6 +20,7 @@ from mlx_lm.models.cache import KVCache, can_trim_prompt_cache, make_prompt_cach
 from mlxtui.engine.worker.cache.entry import UNKNOWN, Entry, Origin, Parting
 from mlxtui.engine.worker.cache.keys import WIDTH, WORTH, common_bytes, key_of, tokens_of
 from mlxtui.engine.worker.cache.quota import next_to_go
+from mlxtui.engine.worker.cache.stem import fold, unfolded
 from mlxtui.events import MissReason
 from mlxtui.kept import Evicted, EvictionReason
 
@@ -47,12 +48,15 @@ class PrefixCache:
         self._gone: OrderedDict[bytes, None] = OrderedDict()
         self.evicted: Counter[str] = Counter()
         self.recent: deque[Evicted] = deque(maxlen=_RECENT)
-        self.nbytes = 0
         self.leaving: Callable[[Entry], None] = lambda _: None
         """Told of an entry that is worth something and has to go, while there is memory to copy it."""
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    @property
+    def nbytes(self) -> int:
+        return sum(entry.nbytes for entry in self._entries.values())
 
     @property
     def entries(self) -> list[Entry]:
@@ -76,6 +80,8 @@ class PrefixCache:
         entry = self._use(best, origin)
         if longest == len(best) and entry.cuttable and not entry.pinned and origin.root == entry.origin.root != "":
             return Found(self._taken_over(entry), longest // WIDTH, parting)
+        if entry.stem:
+            return Found(unfolded(entry, longest // WIDTH), longest // WIDTH, parting)
         caches = copy.deepcopy(entry.caches)
         trim_prompt_cache(caches, (len(best) - longest) // WIDTH)
         for cache in caches:
@@ -85,11 +91,12 @@ class PrefixCache:
 
     def _taken_over(self, entry: Entry) -> list[Any]:
         """What its own conversation goes on with need not be copied: it comes back longer, under the same id."""
+        caches = unfolded(entry)
         self._drop(entry.key)
         self._taken[entry.key] = entry
         while len(self._taken) > _REMEMBERED:
             self._taken.popitem(last=False)
-        caches, entry.caches = entry.caches, []
+        entry.caches, entry.stem = [], None
         return caches
 
     def _use(self, key: bytes, origin: Origin) -> Entry:
@@ -147,7 +154,6 @@ class PrefixCache:
         if entry.used < next(iter(self._entries.values())).used:
             self._entries.move_to_end(entry.key, last=False)
         self._gone.pop(entry.key, None)
-        self.nbytes += entry.nbytes
         self._make_room()
 
     def _supersede(self, entry: Entry) -> None:
@@ -168,9 +174,10 @@ class PrefixCache:
             self._evict(None)
 
     def shrink(self, max_bytes: int | None, reason: EvictionReason | None = "memory") -> None:
-        """Drop entries until no more than this many bytes are held; None: all may stay."""
+        """Share beginnings, then drop entries until no more than this many bytes are held; None: all may stay."""
         while self._entries and max_bytes is not None and self.nbytes > max_bytes:
-            self._evict(reason)
+            if not fold(self.entries):
+                self._evict(reason)
 
     def _evict(self, reason: EvictionReason | None) -> None:
         entry, why = next_to_go(self.entries, self.max_bytes, MAX_ENTRIES)
@@ -194,7 +201,8 @@ class PrefixCache:
 
     def _drop(self, key: bytes) -> Entry:
         entry = self._entries.pop(key)
-        self.nbytes -= entry.nbytes
+        if entry.stem:
+            entry.stem.leave(entry)
         return entry
 
 
