@@ -16,7 +16,7 @@ from mlxtui.engine.worker.room import make_room
 from mlxtui.engine.worker.rows import Rows, merge
 from mlxtui.engine.worker.slot import Slot
 
-_SMALLEST, _LARGEST = 4, 2048  # tokens: with fewer a long prompt would never be done
+_SMALLEST, _LARGEST = 8, 2048  # tokens: with fewer a long prompt would never be done
 _TELLING = 32  # tokens: the rest of a prompt, if shorter, is all overhead and says nothing about speed
 _WHOLE = 256  # tokens: a pass of fewer takes more time for each
 _GROWTH = 4.0
