@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from pathlib import Path
 
 import mlx.core as mx
 import pytest
@@ -12,6 +13,7 @@ from mlxtui.engine.worker.cache.prefix import PrefixCache
 from tests.engine.conftest import Models
 from tests.engine.drive import Drive, alone, prompt
 from tests.engine.test_cache import BYTES, _cache, _kv, _recurrent
+from tests.engine.test_disk import Tier
 
 SYSTEM, OWN = 1000, 200
 COMMON = list(range(SYSTEM))
@@ -22,7 +24,7 @@ def talk(number: int, length: int = OWN) -> list[int]:
 
 
 def root(number: int) -> Origin:
-    return Origin(root=f"root{number}")
+    return Origin(root=f"{number:08x}")
 
 
 def filled(count: int, budget: int) -> PrefixCache:
@@ -125,3 +127,21 @@ def test_answers_are_the_same_whether_the_beginning_is_shared_or_not_and_the_mem
         got = drive.run(tokens + prompt(50, 9), 8, origin=root(number))
         assert got.cached >= len(tokens)
         assert got.tokens == wanted[number]
+
+
+def test_on_disk_each_conversation_is_whole(models: Models, tmp_path: Path) -> None:
+    model, system = models("plain"), prompt(1, 900)
+    talks = [system + prompt(10 + number, 100) for number in range(3)]
+    first = Tier(model, tmp_path, cache_bytes=1900 * model.info.kv_bytes_per_token)
+    for number, tokens in enumerate(talks):
+        first.drive.run(tokens, 1, origin=root(number))
+    assert sum(bool(entry.stem) for entry in first.cache.entries) >= 2
+    first.leave()
+    second = Tier(model, tmp_path)
+    for number, tokens in enumerate(talks):
+        asked = tokens + prompt(50, 9)
+        assert second.recalled(asked)
+        got = second.drive.run(asked, 8, origin=root(number))
+        assert got.cached >= len(tokens)
+        assert got.tokens == alone(model, asked, 8)
+    second.leave()
