@@ -8,15 +8,12 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mlxtui.engine.interface import ChatPrompt, Job, Output
-from mlxtui.engine.replay import ReplayEngine
+from tests.e2e.looping import COMMAND, SAID, loop
 from tests.e2e.server import Server
 from tests.server.serving import serving
 
@@ -74,29 +71,9 @@ def test_two_turns_with_the_embedded_model_and_the_second_is_warm(server: Server
     assert usage(second)["cached_input_tokens"] > 0.95 * usage(first)["input_tokens"]
 
 
-class Loop(ReplayEngine):
-    """Calls a tool, and once it has the result says so."""
-
-    answer: ReplayEngine
-
-    async def run(self, job: Job) -> AsyncGenerator[tuple[Output, ...], None]:
-        assert isinstance(job.prompt, ChatPrompt)
-        results = [message.content for message in job.prompt.messages if message.role == "tool"]
-        outputs = self.answer.run(job) if results and "said-by-a-shell" in results[-1] else super().run(job)
-        async with aclosing(outputs):
-            async for batch in outputs:
-                yield batch
-
-
 def test_its_tool_loop_runs_a_command_end_to_end(tmp_path: Path) -> None:
-    call = json.dumps({"name": "exec_command", "arguments": {"cmd": "printf said-by-; printf a-shell"}})
-
     async def main() -> None:
-        loop = Loop.scripted(("<tool_call>\n", call, "\n</tool_call>"))
-        assert isinstance(loop, Loop)
-        loop.answer = ReplayEngine.scripted(("The command ", "ran."))
-        await loop.answer.start()
-        async with serving(engine=loop) as served:
+        async with serving(engine=await loop("exec_command", {"cmd": COMMAND})) as served:
             words, environ = command(tmp_path, served.url, "scripted", "Run the command.")
             process = await asyncio.create_subprocess_exec(
                 *words, cwd=tmp_path, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
@@ -105,7 +82,7 @@ def test_its_tool_loop_runs_a_command_end_to_end(tmp_path: Path) -> None:
         told = events(output.decode())
         assert complaints(told) == []
         ran = [e["item"] for e in told if e["type"] == "item.completed" and e["item"]["type"] == "command_execution"]
-        assert [(item["exit_code"], "said-by-a-shell" in item["aggregated_output"]) for item in ran] == [(0, True)]
+        assert [(item["exit_code"], SAID in item["aggregated_output"]) for item in ran] == [(0, True)]
         assert [e["item"]["text"] for e in told if e.get("item", {}).get("type") == "agent_message"] == [
             "The command ran."
         ]
