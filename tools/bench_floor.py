@@ -52,6 +52,7 @@ def scheduler_alone(model: Model, scheduler: Scheduler, work: list[Job]) -> int:
     count = 0
     while not scheduler.idle:
         count += sum(len(piece.tokens) for piece in scheduler.step().pieces)
+        scheduler.retire()
     return count
 
 

@@ -51,6 +51,7 @@ class Drive:
 
     def step(self) -> None:
         report = self.scheduler.step()
+        self.scheduler.retire()
         for prefill in report.prefills:
             self.got[prefill.id].prefills.append(prefill)
             self.got[prefill.id].cached = prefill.cached

@@ -146,7 +146,9 @@ def test_after_a_restart_the_last_conversation_comes_back_unasked(model_dir: Mod
 def test_the_prompt_cache_is_told_and_obeys(run: Running) -> None:
     text = "a conversation that is worth keeping, of a few dozen characters"
     run.do(run.outputs(job("kept", text)))
-    entry = run.do(run.engine.cache()).entries[0]
+    entries = run.do(run.engine.cache()).entries
+    entry = entries[0]
+    assert run.kinds(EngineStep)[-1].cache_entries == len(entries)
     assert (entry.opening, entry.request, entry.pinned) == (text, "kept", False)
     assert run.do(run.engine.cache("pin", entry.id)).entries[0].pinned
     left = run.do(run.engine.cache("drop", entry.id))

@@ -104,6 +104,9 @@ def _serve(setup: Setup, link: Link, desk: Desk) -> None:
             report = scheduler.step()
             if report.prefills or report.pieces or report.failures:
                 link.send(report)
+            scheduler.retire()
+            if scheduler.idle:
+                link.send(scheduler.report())  # what the prompt cache holds now
     if disk:
         disk.close(scheduler.cache, _SAVING)
 

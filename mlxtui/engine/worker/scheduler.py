@@ -76,10 +76,10 @@ class Scheduler:
         running = [slot for slot in self._running.slots if slot.id == job]
         for slot in running:
             slot.finished = True
-        self._attempt(lambda: self._retire(running))
+        self.retire()
 
     def step(self) -> StepReport:
-        """Move everything on by one step."""
+        """Move everything on by one step; `retire` has to follow, when the report is on its way."""
         self._steps += 1
         if self._steps % _CLEAN_EVERY == 0:
             self.cache.shrink(self._memory.spare(*self._needs()))
@@ -91,6 +91,14 @@ class Scheduler:
         if not self._intake.gathers:
             self._attempt(self._join)
         self._pace = waited + self._timed(self._decode)
+        return self.report()
+
+    def retire(self) -> None:
+        """Free the slots of finished jobs and keep their caches, which takes a while that no answer has to wait for."""
+        self._attempt(self._leave)
+
+    def report(self) -> StepReport:
+        """What there is to tell since the last one, and the figures as they are now."""
         return self._telling.report(self._stats())
 
     def _timed(self, action: Callable[[], None]) -> float:
@@ -148,7 +156,6 @@ class Scheduler:
         for slot in broken:
             slot.finished = True
             self._telling.failed(slot, slot.failure)
-        self._retire([slot for slot in self._running.slots if slot.finished])
 
     def _emit(self, drawn: Drawn) -> None:
         slot, token, figure = drawn
@@ -156,13 +163,14 @@ class Scheduler:
         slot.finished = ended or slot.generated >= slot.prompt.max_new
         self._telling.said(slot, token, figure, ended=ended)
 
-    def _retire(self, slots: list[Slot]) -> None:
-        """Free the slots of finished jobs and keep their caches: what fails one by itself is drawing or text."""
-        for slot in slots:
+    def _leave(self) -> None:
+        """What fails one by itself is drawing or text, so its cache is good."""
+        finished = [slot for slot in self._running.slots if slot.finished]
+        for slot in finished:
             if slot.joined:
                 caches, length = self._running.held(slot)
                 self.cache.store(slot.tokens[:length], caches, slot.prompt.origin)
-        self._running.leave(slots)
+        self._running.leave(finished)
 
     def _attempt(self, action: Callable[[], None]) -> None:
         """Run a change of the batch. If it breaks, the batch is lost: find who is to blame and restart the others."""
@@ -184,7 +192,7 @@ class Scheduler:
 
     def _stats(self) -> Stats:
         return Stats(
-            running=len(self._running.slots),
+            running=sum(not slot.finished for slot in self._running.slots),
             prefilling=len(self._intake.slots),
             queued=len(self._waiting),
             active_bytes=mx.get_active_memory(),

@@ -114,7 +114,8 @@ class PrefixCache:
 
     def _shared(self, wanted: bytes) -> dict[bytes, int]:
         """How many bytes each entry begins with as `wanted` does; those with next to nothing in common left out."""
-        return {key: n for key in self._entries if (n := common_bytes(wanted, key))}
+        head = wanted[: WORTH * WIDTH]
+        return {key: n for key in self._entries if key.startswith(head) and (n := common_bytes(wanted, key))}
 
     def _usable(self, shared: dict[bytes, int]) -> dict[bytes, int]:
         """What can't be cut (recurrent, windows) only serves whole."""
