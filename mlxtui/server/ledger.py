@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Callable
 
 from mlxtui.errors import Unavailable
@@ -21,7 +21,10 @@ class Ledger:
         self._publish = publish
         self._kept = kept
         self._kept_bytes = kept_bytes
-        self._exchanges: OrderedDict[str, Exchange] = OrderedDict()
+        self._exchanges: dict[str, Exchange] = {}
+        self._open: list[Exchange] = []  # that were not over when last looked at
+        self._over: deque[tuple[Exchange, int]] = deque()  # with their bytes then
+        self._bytes = 0
 
     def open(self, endpoint: str, client: str, raw: bytes, id: str = "") -> Exchange:
         """A new exchange; a replayed one keeps the `id` it was recorded under.
@@ -33,6 +36,7 @@ class Ledger:
             raise Unavailable("the server is shutting down", code="shutting_down", retry_after=5)
         exchange = Exchange(endpoint, client, raw, self._publish, id)
         self._exchanges[exchange.id] = exchange
+        self._open.append(exchange)
         self._forget_old()
         return exchange
 
@@ -42,7 +46,7 @@ class Ledger:
         return self._exchanges.get(id)
 
     def live(self) -> list[Exchange]:
-        return [exchange for exchange in self._exchanges.values() if not exchange.over]
+        return [exchange for exchange in self._open if not exchange.over]
 
     async def drain(self, grace: float) -> None:
         """Take nothing new, let what runs finish for `grace` seconds, then end the rest with an error in band."""
@@ -60,9 +64,11 @@ class Ledger:
             await exchange.ended()
 
     def _forget_old(self) -> None:
-        done = [exchange for exchange in self._exchanges.values() if exchange.over]
-        size = sum(exchange.size for exchange in done)
-        while done and (len(done) > self._kept or size > self._kept_bytes):
-            oldest = done.pop(0)
-            size -= oldest.size
-            del self._exchanges[oldest.id]
+        ended = [exchange for exchange in self._open if exchange.over]
+        self._open = self.live()
+        self._over += [(exchange, exchange.size) for exchange in ended]
+        self._bytes += sum(exchange.size for exchange in ended)
+        while self._over and (len(self._over) > self._kept or self._bytes > self._kept_bytes):
+            oldest, size = self._over.popleft()
+            self._bytes -= size
+            self._exchanges.pop(oldest.id, None)  # a replayed one comes again under the same id
