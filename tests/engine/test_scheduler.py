@@ -195,6 +195,20 @@ def test_cancelling_frees_the_slot_at_once_wherever_the_job_is(models: Models) -
     assert not drive.got[prefilling].tokens
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_prompts_are_cancelled_before_anything_of_them_is_computed(models: Models, kind: str) -> None:
+    drive = Drive(models(kind), clock=itertools.count().__next__)  # whatever is fed uses up the step's time
+    jobs = [drive.admit(prompt(i, 600), 4) for i in range(3)]
+    drive.step()
+    for job in reversed(jobs):
+        drive.scheduler.cancel(job)
+    only = drive.admit(prompt(9, 20), 4)
+    drive.step()  # it waits a step for others to come
+    drive.scheduler.cancel(only)
+    assert drive.scheduler.idle
+    assert drive.run(prompt(2, 600), 4).tokens == alone(models(kind), prompt(2, 600), 4)
+
+
 def test_cancelling_an_unknown_job_does_nothing(models: Models) -> None:
     drive = Drive(models("plain"))
     drive.scheduler.cancel("nobody")

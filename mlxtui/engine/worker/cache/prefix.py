@@ -137,9 +137,11 @@ class PrefixCache:
 
     def store(self, tokens: Sequence[int], caches: list[Any], origin: Origin = UNKNOWN) -> None:
         """Keep a cache that holds exactly these tokens."""
+        if len(tokens) < WORTH:
+            return
         _tighten(caches)
         nbytes = sum(c.nbytes for c in caches)
-        if len(tokens) < WORTH or nbytes > self.max_bytes:
+        if nbytes > self.max_bytes:
             return
         # A row of a batch is a lazy slice that keeps the whole batch's buffer alive until it is computed.
         mx.eval([c.state for c in caches])
