@@ -71,4 +71,5 @@ class Ledger:
         while self._over and (len(self._over) > self._kept or self._bytes > self._kept_bytes):
             oldest, size = self._over.popleft()
             self._bytes -= size
-            self._exchanges.pop(oldest.id, None)  # a replayed one comes again under the same id
+            if self._exchanges.get(oldest.id) is oldest:  # a replayed one comes again under the same id
+                del self._exchanges[oldest.id]

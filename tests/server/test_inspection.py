@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from quart import request
 
 from mlxtui.engine.interface import Job, Miss, Output, Prefill, Spelling
 from mlxtui.engine.replay import ReplayEngine
@@ -252,5 +253,22 @@ def test_nothing_of_a_request_outlives_it_where_that_is_wanted() -> None:
             await asked
             ended = await http.get(f"/mlxtui/requests/{exchange.id}")
         assert (running.status_code, ended.status_code) == (200, 404)
+
+    run(main())
+
+
+def test_a_replayed_request_is_found_however_often_it_came_before() -> None:
+    async def main() -> None:
+        async with serving(settings=Settings(keep_requests=1)) as served, served.http() as http:
+
+            @served.app.before_request
+            async def replay() -> None:
+                request.scope["mlxtui.replayed_id"] = "again"  # type: ignore[typeddict-unknown-key]
+
+            found = []
+            for _ in range(4):
+                await http.post(CHAT, json=chat())
+                found.append((await http.get("/mlxtui/requests/again")).status_code)
+        assert found == [200] * 4
 
     run(main())
