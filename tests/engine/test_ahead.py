@@ -60,6 +60,22 @@ def test_what_was_in_use_before_a_restart_is_in_memory_when_it_is_asked_for(mode
     tier.leave()
 
 
+def test_what_can_not_be_cut_is_read_at_each_length_that_was_kept(models: Models, tmp_path: Path) -> None:
+    model, tokens = models("recurrent"), prompt(1, LENGTH)
+    before = Tier(model, tmp_path)
+    before.drive.run(tokens, SAID, marks=(70, LENGTH - 10))
+    before.leave()
+    kept = len(list(tmp_path.iterdir()))
+    tier = Tier(model, tmp_path)
+    tier.disk.read_ahead(tier.cache)
+    for _ in range(kept):
+        tier.take()
+    further = [*tokens[:-10], *prompt(2, 20)]
+    assert tier.recalled(further) is None
+    assert tier.drive.run(further, SAID).cached == LENGTH - 10
+    tier.leave()
+
+
 def test_old_ones_and_those_beyond_half_of_the_memory_stay_on_disk(models: Models, tmp_path: Path) -> None:
     tier = _restarted(models, tmp_path, 3500, 3700, 10)
     assert _read(tier, 2) == ["talk 1", "talk 3"]

@@ -126,7 +126,7 @@ class Disk:
     def _read_next(self, cache: PrefixCache) -> None:
         while self._ahead:
             held = self._ahead.popleft()
-            if held.key in self._stored and not any(entry.key.startswith(held.key) for entry in cache.entries):
+            if held.key in self._stored and not any(entry.serves(held.key) for entry in cache.entries):
                 self._read(held)
                 return
 

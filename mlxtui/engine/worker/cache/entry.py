@@ -91,6 +91,10 @@ class Entry:
     offered: bool = False
     stem: Stem | None = None
 
+    def serves(self, key: bytes) -> bool:
+        """Whether it does what an entry of this key would."""
+        return key == self.key or (self.cuttable and self.key.startswith(key))
+
 
 class Parting(NamedTuple):
     """Why no more of a prompt was found: it parts from the nearest one after `at` tokens, where that had `was`."""

@@ -162,7 +162,7 @@ class PrefixCache:
     def _supersede(self, entry: Entry) -> None:
         """What the new entry holds as well goes; the longest of that lives on in it, under its id."""
         known = (*self._entries, *self._taken)
-        held = {key for key in known if key == entry.key or (entry.cuttable and entry.key.startswith(key))}
+        held = set(filter(entry.serves, known))
         for key in sorted(held, key=len):
             old = self._drop(key) if key in self._entries else self._taken[key]
             self._taken.pop(key, None)
