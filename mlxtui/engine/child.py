@@ -15,7 +15,7 @@ from collections.abc import Callable
 from mlxtui.engine.wire import Command, Note, Report, Setup, frame, receive
 
 # The worker ends MLX cleanly by itself when the socket closes; on macOS a killed process can leak wired memory.
-_LEAVE, _TERM = 6.0, 4.0
+_LEAVE, _TERM = 8.5, 4.0
 _ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
     "TRANSFORMERS_OFFLINE": "1",

@@ -75,9 +75,9 @@ def endless(name: str) -> Job:
 
 
 @pytest.fixture(scope="module")
-def shared(model_dir: ModelDir) -> Iterator[Running]:
-    """An engine that every test leaves ready."""
-    run = Running(model_dir("plain"))
+def shared(model_dir: ModelDir, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """An engine that every test leaves ready, and that finds nothing of other modules' on its disk."""
+    run = Running(model_dir("plain"), home=tmp_path_factory.mktemp("home"))
     with run.runner:
         run.do(run.engine.start())
         run.do(run.ready())
@@ -280,11 +280,13 @@ def test_a_killed_worker_fails_its_jobs_and_comes_back(run: Running) -> None:
         stream = run.engine.run(endless("streaming"))
         await run.first_piece(stream)
         assert run.engine.pid
-        os.kill(run.engine.pid, signal.SIGSTOP)  # or it could answer before it is killed
+        worker = psutil.Process(run.engine.pid)
+        worker.suspend()  # or it could answer before it is killed
+        await run.until(lambda: worker.status() == psutil.STATUS_STOPPED)
         parsing = asyncio.create_task(run.engine.parse_calls("j", "{}", ()))
         asking = asyncio.create_task(run.engine.detokenize((1,)))
         await asyncio.sleep(0)
-        os.kill(run.engine.pid, signal.SIGKILL)
+        worker.kill()
         with pytest.raises(EngineFailed, match="it is being restarted"):
             async for _ in stream:
                 pass

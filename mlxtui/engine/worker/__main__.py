@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mlxtui.engine.worker.scheduler import Scheduler
 
 _log = logging.getLogger("mlxtui.engine")
-_RESTLESS, _SAVING = 5.0, 3.5  # seconds; those to save must end before the desk loses patience
+_RESTLESS, _SAVING = 5.0, 6.0  # seconds; those to save must end before the desk loses patience
 _LEVELS: dict[int, LogLevel] = {logging.ERROR: "error", logging.WARNING: "warning"}
 
 

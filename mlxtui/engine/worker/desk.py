@@ -28,7 +28,7 @@ from mlxtui.engine.wire import (
 from mlxtui.engine.worker.cache.errands import Report
 from mlxtui.engine.worker.slot import Prompt
 
-_LOADING, _STUCK = 0.2, 5.0  # seconds that the owner thread has to notice a hang-up by itself
+_LOADING, _STUCK = 0.2, 7.5  # seconds that the owner thread has to notice a hang-up by itself
 
 
 class HangUp:
