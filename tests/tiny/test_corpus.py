@@ -15,7 +15,8 @@ from tools.tiny.talk import Conversation
 
 def target(talk: Conversation) -> str:
     """What the model is to write, as text."""
-    return [p.text for p in render.pieces(talk) if p.learn][-1].removesuffix("<|im_end|>")
+    learnt = [p.text for p in render.pieces(talk) if p.learn][-1].removesuffix("<|im_end|>")
+    return talk.messages[-1].given + learnt
 
 
 def test_every_target_scores_as_right() -> None:

@@ -45,6 +45,7 @@ FAMILIES: tuple[tuple[float, Family], ...] = (
     (16, system.sampled),
     (50, tools.sampled),
     (11, one(json_objects.sampled)),
+    (3, json_objects.compelled),
     (9, one(reasoning.sampled)),
     (2, one(longform.sampled)),
 )

@@ -71,6 +71,9 @@ def _assistant(message: Message, thought: str, closed: bool) -> Iterator[Piece]:
         f'<tool_call>\n{{"name": "{c.name}", "arguments": {compact(c.arguments)}}}\n</tool_call>' for c in message.calls
     ]
     body = "\n".join(([message.content] if message.content else []) + blocks)
+    if message.given:
+        yield Piece(f"{thought}{message.given}")
+        body, thought = body.removeprefix(message.given), ""
     yield Piece(f"{thought}{body}<|im_end|>", learn=True)
     yield Piece("\n")
 

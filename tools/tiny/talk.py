@@ -41,6 +41,8 @@ class Message:
     content: str = ""
     thought: str = ""
     calls: tuple[Call, ...] = ()
+    given: str = ""
+    """What a grammar makes the content begin with, whatever the model would rather say: not learnt."""
 
 
 @dataclass(frozen=True, slots=True)

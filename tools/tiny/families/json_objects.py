@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+from tools.tiny.families import basics
 from tools.tiny.families.basics import Exchange
 from tools.tiny.source import Source
-from tools.tiny.talk import Json
+from tools.tiny.talk import Conversation, Json, Message, user
 
 FIELDS: dict[str, tuple[Callable[[Source], Json], Json]] = {
     "name": (Source.person, "Anna"), "age": (lambda s: s.number(1, 99), 30), "city": (Source.city, "Paris"),
@@ -125,6 +126,14 @@ def array(s: Source) -> Exchange:
     question = s.phrase("Write these words as a JSON array: {0}|Reply with a JSON list of: {0}|JSON array with {0}")
     text = json.dumps(items, ensure_ascii=False)
     return Exchange(question.format(", ".join(str(i) for i in items)), text, "json", "", "I write JSON.")
+
+
+def compelled(s: Source) -> Conversation:
+    """Any question, where the server lets nothing but a JSON object through (`response_format` json_object)."""
+    asked = basics.sampled(s)
+    answer = json.dumps({"answer": asked.answer}, ensure_ascii=False)
+    said = Message("assistant", answer, given=s.phrase('{|{"'))
+    return Conversation((user(asked.question), said), check="json")
 
 
 def _exchange(question: str, fields: dict[str, Json]) -> Exchange:
