@@ -86,7 +86,7 @@ class Dear(Timed):
         length = tokens.shape[1]
         if length > 1:
             self.passes.append(length)
-            self.now += 0.050 + 0.002 * length + (0.04 if len(self.passes) % 40 == 20 else 0)
+            self.now += 0.030 + 0.002 * length + (0.04 if len(self.passes) % 40 == 20 else 0)
         else:
             self.now += 0.04
         result: mx.array = self.module(tokens, **options)
@@ -105,5 +105,5 @@ def test_chunks_get_as_long_again_as_they_were_before_a_pass_that_took_longer(mo
         drive.step()
     drive.scheduler.cancel(running)
     settled = dear.passes[10:-1]
-    fits = int((0.13 - 0.04 - 0.05) / 0.002)
+    fits = int((0.107 - 0.04 - 0.03) / 0.002)
     assert fits <= sorted(settled)[len(settled) // 2] <= max(settled) <= fits + 1

@@ -26,8 +26,8 @@ from mlxtui.engine.worker.turns import hurry, in_turn, peers
 from mlxtui.types import Priority
 
 _ALONE = 0.2  # seconds of prefill in a step while nobody decodes
-_BUSY, _LEAST, _MOST = 2.5, 0.03, 0.08  # while somebody does: as a multiple of a decode step, and seconds
-_PAUSE = 0.13  # seconds for both, where that leaves more: the longest of hundreds of passes takes a seventh more
+_BUSY, _LEAST, _MOST = 2.5, 0.03, 0.065  # while somebody does: as a multiple of a decode step, and seconds
+_PAUSE = 0.107  # seconds for both, where that leaves more: the longest of hundreds of passes then is 0.15
 _MANY = 4  # short prompts are a rush, soon over: a batch that fills slowly is dear, so they get most of the time
 _RUSH, _BRIEFEST, _LONGEST = 4, 0.1, 0.4  # as a multiple of a decode step, and seconds
 _SHARED = 0.75  # of it for short prompts in one pass; what is left is for long ones, or those would starve
